@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target is compiled the same way: unmarked unsafe code does not build.
+let settings: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatWarning("StrictMemorySafety", as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// One file to install: the Swift runtime, libbpf, libelf, zlib and libyaml are linked in.
+let staticExecutable: [LinkerSetting] = [
+  .unsafeFlags(["-static-executable", "-Xlinker", "-s", "-Xlinker", "--gc-sections"]),
+  .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
+  .linkedLibrary("swiftSynchronization"),
+]
+
+let package = Package(
+  name: "socklb",
+  products: [
+    .executable(name: "socklb", targets: ["socklb"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    // The data plane: BPF programs (compiled by the plugin) and the one ABI header.
+    .target(name: "CServiceABI", path: "Sources/bpf/abi"),
+    .plugin(name: "CompileBPF", capability: .buildTool()),
+    .target(name: "BPFObject", swiftSettings: settings, plugins: ["CompileBPF"]),
+
+    // The kernel edge.
+    .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev", "libelf-dev"])]),
+    .target(name: "CKernel"),
+    .target(
+      name: "BPFLoader", dependencies: ["CLibBPF", "CKernel"], swiftSettings: settings,
+      linkerSettings: [.linkedLibrary("elf"), .linkedLibrary("z")]),
+
+    // The pure core.
+    .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .target(name: "ManifestText", dependencies: ["CYaml"], swiftSettings: settings),
+    .target(
+      name: "ServiceMaps", dependencies: ["ManifestText", "CServiceABI"], swiftSettings: settings),
+
+    // Joins the two, and the command.
+    .target(
+      name: "ServiceDataplane",
+      dependencies: ["ServiceMaps", "BPFLoader", "BPFObject", "CServiceABI", "CKernel"],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "socklb",
+      dependencies: [
+        "ServiceMaps", "ServiceDataplane", "BPFLoader",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings, linkerSettings: staticExecutable),
+
+    // Tests. Those without root run under `swift test`; the kernel tests are a static program of
+    // their own, so that the same file runs here and inside a virtual machine.
+    .testTarget(name: "ManifestTextTests", dependencies: ["ManifestText"]),
+    .testTarget(name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"]),
+    .executableTarget(
+      name: "socklb-kernel-tests",
+      dependencies: ["ServiceDataplane", "ServiceMaps", "BPFLoader", "CKernel"],
+      path: "Tests/KernelTests", linkerSettings: staticExecutable),
+  ]
+)

@@ -1,0 +1,25 @@
+import Foundation
+import PackagePlugin
+
+/// Compiles Sources/bpf with the toolchain's clang and writes the object as a Swift file.
+@main
+struct CompileBPF: BuildToolPlugin {
+  func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
+    let source = context.package.directoryURL.appending(path: "Sources/bpf")
+    let output = context.pluginWorkDirectoryURL.appending(path: "EmbeddedObject.swift")
+    let script = source.appending(path: "compile.sh")
+    var inputs: [URL] = [script]
+    if let files = FileManager.default.enumerator(at: source, includingPropertiesForKeys: nil) {
+      for case let file as URL in files where ["c", "h"].contains(file.pathExtension) {
+        inputs.append(file)
+      }
+    }
+    return [
+      .buildCommand(
+        displayName: "Compiling BPF programs",
+        executable: URL(filePath: "/bin/sh"),
+        arguments: [script.path(), source.path(), output.path()],
+        inputFiles: inputs.sorted { $0.path() < $1.path() }, outputFiles: [output])
+    ]
+  }
+}

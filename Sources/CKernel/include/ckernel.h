@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What Swift cannot import: atomics on mapped memory, and varargs system calls. */
+#ifndef SOCKLB_CKERNEL_H
+#define SOCKLB_CKERNEL_H
+
+#include <linux/types.h>
+
+static inline void ck_store_release64(__u64 *to, __u64 value)
+{
+	__atomic_store_n(to, value, __ATOMIC_RELEASE);
+}
+
+static inline __u64 ck_load_acquire64(const __u64 *from)
+{
+	return __atomic_load_n(from, __ATOMIC_ACQUIRE);
+}
+
+static inline void ck_store_release32(__u32 *to, __u32 value)
+{
+	__atomic_store_n(to, value, __ATOMIC_RELEASE);
+}
+
+static inline __u32 ck_load_acquire32(const __u32 *from)
+{
+	return __atomic_load_n(from, __ATOMIC_ACQUIRE);
+}
+
+#endif

@@ -1,0 +1,1 @@
+// The tree that YAML and JSON are read into.

@@ -1,0 +1,89 @@
+/// An address and port that traffic is sent on to.
+public struct Backend: Hashable, Comparable, Sendable, CustomStringConvertible {
+  public var address: IPAddress
+  public var port: Port
+
+  public init(address: IPAddress, port: Port) {
+    self.address = address
+    self.port = port
+  }
+
+  public static func < (a: Backend, b: Backend) -> Bool {
+    a.address != b.address ? a.address < b.address : a.port < b.port
+  }
+
+  /// `10.0.0.1:80` or `[fd00::1]:80`.
+  public var description: String {
+    address.family == .v4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+  }
+}
+
+/// What kind of address a frontend stands for. The raw value is the contract of `dump -o json`.
+public enum FrontendKind: String, Hashable, Sendable, CaseIterable {
+  case clusterIP = "ClusterIP"
+  case nodePort = "NodePort"
+  case externalIP = "ExternalIP"
+  case loadBalancer = "LoadBalancer"
+  case hostPort = "HostPort"
+}
+
+/// What an application connects to: the key of the data plane.
+public struct FrontendKey: Hashable, Comparable, Sendable, CustomStringConvertible {
+  public var address: IPAddress
+  public var port: Port
+  public var transport: TransportProtocol
+
+  public init(address: IPAddress, port: Port, transport: TransportProtocol) {
+    self.address = address
+    self.port = port
+    self.transport = transport
+  }
+
+  /// By address bytes (IPv4 first), then port number, then protocol name.
+  public static func < (a: FrontendKey, b: FrontendKey) -> Bool {
+    if a.address != b.address { return a.address < b.address }
+    return a.port != b.port ? a.port < b.port : a.transport < b.transport
+  }
+
+  /// `10.96.0.1:80/TCP`
+  public var description: String {
+    "\(Backend(address: address, port: port))/\(transport)"
+  }
+}
+
+/// One frontend with everything the data plane needs to know of it.
+public struct Frontend: Hashable, Sendable {
+  public var key: FrontendKey
+  public var kind: FrontendKind
+  public var service: ServicePortName
+  /// Seconds; nil when the Service has no session affinity.
+  public var affinityTimeout: UInt32?
+  /// Sorted, without duplicates. Empty: connects are refused.
+  public var backends: [Backend]
+
+  public init(
+    key: FrontendKey, kind: FrontendKind, service: ServicePortName,
+    affinityTimeout: UInt32? = nil, backends: [Backend] = []
+  ) {
+    self.key = key
+    self.kind = kind
+    self.service = service
+    self.affinityTimeout = affinityTimeout
+    self.backends = backends
+  }
+}
+
+/// The whole of what the data plane does: frontends sorted by key, each key once.
+///
+/// It is computed from manifests, and read back from the kernel maps; the two are
+/// compared and printed as the same value.
+public struct ServiceTable: Hashable, Sendable {
+  public private(set) var frontends: [Frontend]
+
+  public init() { frontends = [] }
+
+  /// - Precondition: no two frontends share a key; the compiler settles conflicts.
+  public init(frontends: [Frontend]) {
+    self.frontends = frontends.sorted { $0.key < $1.key }
+  }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Fails to compile when a shared struct has implicit padding or another size or
+// offset than the layout version says.
+#pragma GCC diagnostic error "-Wpadded"
+#include "service_abi.h"
+
+#include <stddef.h>
+
+#define SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
+#define AT(type, field, offset) \
+	_Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
+
+SIZE(svc_key4, 8);
+AT(svc_key4, port_be, 4);
+AT(svc_key4, protocol, 6);
+SIZE(svc_key6, 20);
+AT(svc_key6, port_be, 16);
+AT(svc_key6, protocol, 18);
+SIZE(svc_frontend4, 24);
+AT(svc_frontend4, target, 8);
+AT(svc_frontend4, kind, 16);
+SIZE(svc_frontend6, 32);
+AT(svc_frontend6, kind, 20);
+AT(svc_frontend6, target, 24);
+SIZE(svc_slot4, 16);
+AT(svc_slot4, endpoint, 8);
+AT(svc_slot4, generation, 12);
+SIZE(svc_slot6, 32);
+AT(svc_slot6, endpoint, 20);
+AT(svc_slot6, generation, 24);
+SIZE(svc_endpoint, 8);
+AT(svc_endpoint, service, 4);
+SIZE(svc_service, 208);
+AT(svc_service, name, 64);
+AT(svc_service, port_name, 128);
+AT(svc_service, affinity, 192);
+AT(svc_service, protocol, 200);
+SIZE(svc_counters, 16);
+AT(svc_counters, refused, 8);
+SIZE(svc_header, 32);
+AT(svc_header, generation, 8);
+AT(svc_header, instance_high, 16);
+SIZE(svc_flow, 48);
+AT(svc_flow, backend_be, 16);
+AT(svc_flow, vip_port_be, 32);
+AT(svc_flow, backend_port_be, 34);
+AT(svc_flow, service, 36);
+AT(svc_flow, generation, 44);
+SIZE(svc_flows, 392);
+AT(svc_flows, next, 384);

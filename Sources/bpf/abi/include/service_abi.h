@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The one place where the layout shared by the BPF programs and the Swift
+ * loader is written down. The programs include it, Swift imports it as the
+ * module CServiceABI; nothing here is retyped anywhere else.
+ *
+ * Rules: no unions, no bit-fields, no implicit padding (abi_check.c builds with
+ * -Wpadded -Werror). Fields named *_be hold network byte order, all others the
+ * byte order of the host. IPv6 addresses are four network-order words.
+ */
+#ifndef SOCKLB_SERVICE_ABI_H
+#define SOCKLB_SERVICE_ABI_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+/* Raised whenever a struct, a map or the meaning of a field changes. */
+#define SVC_LAYOUT_VERSION 1
+
+/* Longest namespace, Service name and port name (RFC 1123 label: 63) with its NUL. */
+#define SVC_NAME_SIZE 64
+
+/* How many VIPs one unconnected UDP socket can use with exact reverse addresses. */
+#define SVC_FLOWS_PER_SOCKET 8
+
+/* What kind of address a frontend stands for; svc_frontend*.kind. */
+enum svc_kind {
+	SVC_KIND_CLUSTER_IP = 1,
+	SVC_KIND_NODE_PORT = 2,
+	SVC_KIND_EXTERNAL_IP = 3,
+	SVC_KIND_LOAD_BALANCER = 4,
+	SVC_KIND_HOST_PORT = 5,
+};
+
+/* svc_service.affinity */
+enum svc_affinity {
+	SVC_AFFINITY_NONE = 0,
+	SVC_AFFINITY_CLIENT_IP = 1,
+};
+
+/* keys4, keys6: HASH, what an application connects to -> frontend index (__u32). */
+struct svc_key4 {
+	__be32 addr_be;
+	__be16 port_be;
+	__u8 protocol; /* IPPROTO_TCP, IPPROTO_UDP, ... */
+	__u8 zero;
+};
+
+struct svc_key6 {
+	__be32 addr_be[4];
+	__be16 port_be;
+	__u8 protocol;
+	__u8 zero;
+};
+
+/*
+ * frontends4, frontends6: ARRAY, mmapped. The key is echoed so that a program
+ * that raced with a recycled hash element notices. `target` is one word, so
+ * service port and list change together: service << 32 | list.
+ */
+struct svc_frontend4 {
+	struct svc_key4 key;
+	__u64 target;
+	__u32 kind;
+	__u32 zero;
+};
+
+struct svc_frontend6 {
+	struct svc_key6 key;
+	__u32 kind;
+	__u64 target;
+};
+
+/*
+ * lists4, lists6: ARRAY of __u64, mmapped: base << 32 | count, where base is an
+ * index into slots4/slots6. One aligned store publishes a new list.
+ */
+
+/* slots4, slots6: ARRAY, mmapped. */
+struct svc_slot4 {
+	__be32 addr_be;
+	__be16 port_be;
+	__u16 zero;
+	__u32 endpoint;	  /* index into endpoints4 */
+	__u32 generation; /* of that endpoint when the slot was written */
+};
+
+struct svc_slot6 {
+	__be32 addr_be[4];
+	__be16 port_be;
+	__u16 zero;
+	__u32 endpoint;
+	__u32 generation;
+	__u32 zero2;
+};
+
+/*
+ * endpoints4, endpoints6: ARRAY, mmapped. An endpoint id stands for one
+ * {service port, address, port} for as long as a socket may remember it.
+ * The generation is raised when the endpoint leaves its service: whoever still
+ * holds {id, old generation} then knows that its backend is gone.
+ */
+struct svc_endpoint {
+	__u32 generation;
+	__u32 service;
+};
+
+/* services4, services6: HASH by service port id (__u32): names, for the dump. */
+struct svc_service {
+	char namespace_name[SVC_NAME_SIZE];
+	char name[SVC_NAME_SIZE];
+	char port_name[SVC_NAME_SIZE];
+	__u32 affinity;		/* enum svc_affinity */
+	__u32 affinity_timeout; /* seconds */
+	__u32 protocol;
+	__u32 zero;
+};
+
+/* counters4, counters6: PERCPU_ARRAY by service port id. */
+struct svc_counters {
+	__u64 translated; /* connects and datagrams sent on to a backend */
+	__u64 refused;	  /* refused because there was no backend */
+};
+
+/* header: ARRAY with one element, mmapped. */
+struct svc_header {
+	__u32 layout_version;
+	__u32 grace_pending; /* 1: something was deleted and no grace period has passed since */
+	__u64 generation;    /* odd while a writer is at work, even when the table is at rest */
+	__u64 instance_high; /* drawn at random by attach; the state directory holds the same */
+	__u64 instance_low;
+};
+
+/* One translation that a socket remembers. IPv4 is kept as ::ffff:a.b.c.d. */
+struct svc_flow {
+	__be32 vip_be[4];
+	__be32 backend_be[4];
+	__be16 vip_port_be;
+	__be16 backend_port_be; /* 0: this flow is unused */
+	__u32 service;
+	__u32 endpoint;
+	__u32 generation;
+};
+
+/* flows: SK_STORAGE, only for sockets that used sendto()/sendmsg() towards a VIP. */
+struct svc_flows {
+	struct svc_flow flow[SVC_FLOWS_PER_SOCKET];
+	__u32 next; /* the flow that is given up when all are in use */
+	__u32 zero;
+};
+
+#endif

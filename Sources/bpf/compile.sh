@@ -1,0 +1,35 @@
+#!/bin/sh
+# Compiles the BPF programs and writes them as a Swift file.
+# usage: compile.sh SOURCE-DIR OUT.swift
+# The toolchain's own clang is used (it lies beside `swift`); SOCKLB_CLANG overrides it.
+set -eu
+source=$1
+out=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+tools=
+for candidate in $(command -v swift) $(command -v swiftc); do
+	directory=$(dirname "$(readlink -f "$candidate")")
+	if [ -x "$directory/clang" ] && [ -x "$directory/llvm-objcopy" ]; then
+		tools=$directory/
+		break
+	fi
+done
+clang=${SOCKLB_CLANG:-${tools}clang}
+
+"$clang" -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-function \
+	-idirafter "/usr/include/$(uname -m)-linux-gnu" \
+	-I "$source" -I "$source/abi/include" -ffile-prefix-map="$source"=bpf \
+	-c "$source/socklb.bpf.c" -o "$work/socklb.bpf.o"
+"${tools}llvm-objcopy" --strip-debug "$work/socklb.bpf.o"
+
+{
+	echo '// Written by Sources/bpf/compile.sh from Sources/bpf/socklb.bpf.c.'
+	echo 'enum EmbeddedObject {'
+	printf '  static let base64: StaticString = "'
+	base64 -w0 "$work/socklb.bpf.o"
+	echo '"'
+	echo '}'
+} >"$work/out.swift"
+mv "$work/out.swift" "$out"

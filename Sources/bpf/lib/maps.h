@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Every map of the data plane. max_entries are the defaults of `socklb attach`;
+ * the loader sets what the user asked for. Layout: ARCHITECTURE.md, "The tables".
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "service_abi.h"
+
+#define HASH_MAP(map, key_type, value_type, flags, entries) \
+	struct {                                            \
+		__uint(type, BPF_MAP_TYPE_HASH);            \
+		__uint(map_flags, flags);                   \
+		__uint(max_entries, entries);               \
+		__type(key, key_type);                      \
+		__type(value, value_type);                  \
+	} map SEC(".maps")
+
+#define ARRAY_MAP(map, map_type, value_type, flags, entries) \
+	struct {                                             \
+		__uint(type, map_type);                      \
+		__uint(map_flags, flags);                    \
+		__uint(max_entries, entries);                \
+		__type(key, __u32);                          \
+		__type(value, value_type);                   \
+	} map SEC(".maps")
+
+#define SOCKET_MAP(map, value_type)                     \
+	struct {                                        \
+		__uint(type, BPF_MAP_TYPE_SK_STORAGE);  \
+		__uint(map_flags, BPF_F_NO_PREALLOC);   \
+		__type(key, int);                       \
+		__type(value, value_type);              \
+	} map SEC(".maps")
+
+#define FAMILY_MAPS(family)                                                                        \
+	HASH_MAP(keys##family, struct svc_key##family, __u32, 0, 262144);                          \
+	ARRAY_MAP(frontends##family, BPF_MAP_TYPE_ARRAY, struct svc_frontend##family,              \
+		  BPF_F_MMAPABLE, 262144);                                                         \
+	ARRAY_MAP(lists##family, BPF_MAP_TYPE_ARRAY, __u64, BPF_F_MMAPABLE, 262144);               \
+	ARRAY_MAP(slots##family, BPF_MAP_TYPE_ARRAY, struct svc_slot##family, BPF_F_MMAPABLE,      \
+		  1048576);                                                                        \
+	ARRAY_MAP(endpoints##family, BPF_MAP_TYPE_ARRAY, struct svc_endpoint, BPF_F_MMAPABLE,      \
+		  1048576);                                                                        \
+	ARRAY_MAP(counters##family, BPF_MAP_TYPE_PERCPU_ARRAY, struct svc_counters, 0, 65536);     \
+	HASH_MAP(services##family, __u32, struct svc_service, BPF_F_NO_PREALLOC, 65536)
+
+FAMILY_MAPS(4);
+FAMILY_MAPS(6);
+
+ARRAY_MAP(header, BPF_MAP_TYPE_ARRAY, struct svc_header, BPF_F_MMAPABLE, 1);
+
+/* The translation of a connected socket, TCP or UDP. */
+SOCKET_MAP(peers, struct svc_flow);
+/* The translations of a UDP socket that names a destination with each datagram. */
+SOCKET_MAP(flows, struct svc_flows);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The reverse address: what a socket asked for before it was translated.
+ * Kept in socket storage, so it dies with the socket: nothing is evicted,
+ * nothing is left behind, and no other socket can see it.
+ */
+#pragma once
+
+#include "address.h"
+#include "maps.h"
+
+static __always_inline int flow_is_to(const struct svc_flow *flow, const struct endpoint_address *vip)
+{
+	return flow->backend_port_be && flow->vip_port_be == vip->port_be &&
+	       same_words(flow->vip_be, vip->w);
+}
+
+static __always_inline int flow_is_from(const struct svc_flow *flow,
+					const struct endpoint_address *backend)
+{
+	return flow->backend_port_be && flow->backend_port_be == backend->port_be &&
+	       same_words(flow->backend_be, backend->w);
+}
+
+/* connect(): from now on the peer of this socket is flow->vip. */
+static __always_inline int remember_peer(struct bpf_sock *sk, struct svc_flow *flow)
+{
+	struct svc_flow *peer =
+		bpf_sk_storage_get(&peers, sk, flow, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!peer)
+		return 0;
+	*peer = *flow;
+	return 1;
+}
+
+/* connect() to something else: what the socket was translated to before is over. */
+static __always_inline void forget_peer(struct bpf_sock *sk)
+{
+	struct svc_flow *peer = bpf_sk_storage_get(&peers, sk, 0, 0);
+
+	if (peer)
+		peer->backend_port_be = 0;
+}
+
+static __always_inline struct svc_flow *find_flow(struct svc_flows *all,
+						  const struct endpoint_address *vip)
+{
+	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++)
+		if (flow_is_to(&all->flow[i], vip))
+			return &all->flow[i];
+	return 0;
+}
+
+/* A place for one more flow: a free one, else the one given up in turn. */
+static __always_inline struct svc_flow *new_flow(struct svc_flows *all)
+{
+	__u32 turn;
+
+	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++)
+		if (!all->flow[i].backend_port_be)
+			return &all->flow[i];
+	turn = all->next++ % SVC_FLOWS_PER_SOCKET;
+	return &all->flow[turn];
+}
+
+/* sendto() straight to an address: replies from there are no longer a service's. */
+static __always_inline void forget_flow_to_backend(struct bpf_sock *sk,
+						   const struct endpoint_address *backend)
+{
+	struct svc_flows *all = bpf_sk_storage_get(&flows, sk, 0, 0);
+	struct svc_flow *peer = bpf_sk_storage_get(&peers, sk, 0, 0);
+
+	if (peer && flow_is_from(peer, backend))
+		peer->backend_port_be = 0;
+	if (!all)
+		return;
+	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++)
+		if (flow_is_from(&all->flow[i], backend))
+			all->flow[i].backend_port_be = 0;
+}
+
+/* The VIP behind which `from` stands for this socket, or 0. */
+static __always_inline const struct svc_flow *flow_from(struct bpf_sock *sk,
+							const struct endpoint_address *from)
+{
+	struct svc_flow *peer = bpf_sk_storage_get(&peers, sk, 0, 0);
+	struct svc_flows *all;
+
+	if (peer && flow_is_from(peer, from))
+		return peer;
+	all = bpf_sk_storage_get(&flows, sk, 0, 0);
+	if (!all)
+		return 0;
+	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++)
+		if (flow_is_from(&all->flow[i], from))
+			return &all->flow[i];
+	return 0;
+}

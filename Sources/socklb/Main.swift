@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Socklb: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "socklb")
+}
