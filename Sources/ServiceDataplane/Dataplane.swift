@@ -1,1 +1,192 @@
-// x
+public import ServiceMaps
+import BPFLoader
+import BPFObject
+
+/// The data plane on this node: programs on cgroups, and the maps they read.
+public struct Dataplane: Sendable {
+  public let pin: String
+  public let tables: KernelTables
+  private let layout: PinLayout
+
+  /// The pin directory of `socklb` unless the user names another one.
+  public static let defaultPin = "/sys/fs/bpf/socklb"
+
+  /// Opens what is pinned at `pin`.
+  public init(pin: String) throws(DataplaneError) {
+    self.pin = pin
+    layout = PinLayout(directory: pin)
+    let layout = layout
+    guard Dataplane.isAttached(pin: pin) else {
+      try Dataplane.checkAccess(pin: pin)
+      throw .notAttached(pin: pin)
+    }
+    tables = try KernelTables { name throws(BPFError) in
+      try BPFMap(pinned: name == "header" ? layout.header : layout.map(name))
+    }
+  }
+
+  private init(pin: String, tables: KernelTables) {
+    self.pin = pin
+    self.tables = tables
+    layout = PinLayout(directory: pin)
+  }
+
+  /// Whether there is a data plane at `pin`, as far as this process can see.
+  public static func isAttached(pin: String) -> Bool { PinLayout(directory: pin).isComplete }
+
+  /// Tells "not attached" from "not allowed to look".
+  private static func checkAccess(pin: String) throws(DataplaneError) {
+    switch Files.openDirectory(Files.parent(of: pin)) {
+    case .success(let fd): Files.close(fd)
+    case .failure(let failure):
+      let denied = DataplaneError.failed("reading \(pin)", errno: failure.errno)
+      if denied.isPermission { throw denied }
+    }
+  }
+
+  // MARK: Attach
+
+  /// Loads the programs, lets `fill` write the tables, attaches to `cgroups` and pins.
+  ///
+  /// Connects are translated from the moment a link exists, so the tables are filled before.
+  /// Everything is pinned beside `pin` and appears there by one rename, the last step: after a
+  /// crash there is all or nothing, and the next attach removes what was left.
+  ///
+  /// - Parameters:
+  ///   - instance: identifies this life of the data plane.
+  ///   - fill: writes the first table; when it throws, nothing stays.
+  public static func attach(
+    pin: String, cgroups: [Cgroup], capacities: Capacities, instance: KernelTables.Instance,
+    fill: (KernelTables) throws(DataplaneError) -> Void
+  ) throws(DataplaneError) -> Dataplane {
+    try BPFFileSystem.prepare(for: pin)
+    let layout = PinLayout(directory: pin)
+    _ = try layout.building.tearDown()
+    let object = try bpf { () throws(BPFError) in try load(capacities) }
+    let tables = try KernelTables { name throws(BPFError) in try object.map(name) }
+    tables.initialize(instance: instance)
+    try fill(tables)
+    do {
+      try layout.building.create()
+      try bpf { () throws(BPFError) in
+        try object.map("header").pin(at: layout.building.header)
+        for name in KernelTables.mapNames {
+          try object.map(name).pin(at: layout.building.map(name))
+        }
+      }
+      for cgroup in cgroups { try attach(object, to: cgroup, layout.building) }
+      try Files.rename(layout.building.directory, to: layout.directory)
+    } catch {
+      _ = try? layout.building.tearDown()
+      throw error
+    }
+    return Dataplane(pin: pin, tables: tables)
+  }
+
+  private static func load(_ capacities: Capacities) throws(BPFError) -> LoadedObject {
+    var object = try OpenObject(elf: SocketPrograms.elf, name: "socklb")
+    for family in ["4", "6"] {
+      for map in ["keys", "frontends", "lists"] {
+        try object.setMaxEntries(capacities.frontends, ofMap: map + family)
+      }
+      for map in ["slots", "endpoints"] {
+        try object.setMaxEntries(capacities.physicalBackends, ofMap: map + family)
+      }
+      for map in ["counters", "services"] {
+        try object.setMaxEntries(capacities.services, ofMap: map + family)
+      }
+    }
+    return try object.load()
+  }
+
+  private static func attach(
+    _ object: borrowing LoadedObject, to cgroup: Cgroup, _ layout: PinLayout
+  ) throws(DataplaneError) {
+    let directory: FileDescriptor
+    switch Files.openDirectory(cgroup.path) {
+    case .success(let fd): directory = FileDescriptor(owning: fd)
+    case .failure(let failure):
+      throw .failed("opening the cgroup \(cgroup.path)", errno: failure.errno)
+    }
+    let links = layout.links(ofCgroup: cgroup.id)
+    try Files.makeDirectories(links)
+    for hook in SocketHook.allCases.attachOrder {
+      do {
+        let program = try object.program(hook.rawValue)
+        let link = try CgroupLink.attach(program, to: directory, as: hook, cgroupPath: cgroup.path)
+        try link.pin(at: links + "/" + hook.rawValue)
+      } catch {
+        throw .bpf(error)
+      }
+    }
+  }
+
+  // MARK: Detach
+
+  /// Ends every link and removes every pin, complete or not. Sockets that are connected stay
+  /// connected to their backends.
+  ///
+  /// - Returns: how many links were ended; nil when there was nothing at all.
+  public static func detach(pin: String) throws(DataplaneError) -> Int? {
+    let layout = PinLayout(directory: pin)
+    guard Files.isDirectory(pin) || Files.isDirectory(layout.building.directory) else {
+      try checkAccess(pin: pin)
+      return nil
+    }
+    return try layout.tearDown() + layout.building.tearDown()
+  }
+
+  // MARK: Status
+
+  /// One attached program.
+  public struct Attachment: Sendable {
+    public var cgroupID: UInt64
+    /// nil: the cgroup is gone, or out of sight.
+    public var cgroupPath: String?
+    public var hook: String
+    public var programID: UInt32
+    /// The kernel's hash of the program.
+    public var tag: String
+    /// False when the cgroup is gone: the program is never run.
+    public var isLive: Bool
+  }
+
+  /// What is attached, as the kernel says, sorted by cgroup and hook.
+  public func attachments() throws(DataplaneError) -> [Attachment] {
+    var result: [Attachment] = []
+    for name in try Files.list(layout.links) {
+      guard let id = UInt64(name) else { continue }
+      let path = Cgroup.path(ofID: id)
+      for hook in try Files.list(layout.links + "/" + name) {
+        let info = try bpf { () throws(BPFError) in
+          try CgroupLink(pinned: layout.links + "/" + name + "/" + hook).info()
+        }
+        var tag = ""
+        if let program = BPFProgram(id: info.programID) {
+          tag = try bpf { () throws(BPFError) in try program.info().tag }
+        }
+        result.append(
+          Attachment(
+            cgroupID: id, cgroupPath: path, hook: hook, programID: info.programID, tag: tag,
+            isLive: info.cgroupID != 0))
+      }
+    }
+    return result
+  }
+}
+
+extension [SocketHook] {
+  /// The hooks that show addresses come first: from the first translated connect on, an
+  /// application sees the address it asked for.
+  fileprivate var attachOrder: [SocketHook] {
+    sorted { a, b in
+      func rank(_ hook: SocketHook) -> Int {
+        switch hook {
+        case .getpeername4, .getpeername6, .recvmsg4, .recvmsg6: 0
+        case .connect4, .connect6, .sendmsg4, .sendmsg6: 1
+        }
+      }
+      return rank(a) < rank(b)
+    }
+  }
+}

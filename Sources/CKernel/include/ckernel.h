@@ -25,4 +25,7 @@ static inline __u32 ck_load_acquire32(const __u32 *from)
 	return __atomic_load_n(from, __ATOMIC_ACQUIRE);
 }
 
+/* The magic number of the file system that `path` lies on; -1 with errno. */
+long ck_file_system_type(const char *path);
+
 #endif

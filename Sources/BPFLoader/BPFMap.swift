@@ -1,0 +1,50 @@
+/// A map, whatever its type.
+public final class BPFMap: Sendable {
+  public let descriptor: FileDescriptor
+  /// As the kernel keeps it: at most 15 characters.
+  public let name: String
+  public let keySize: Int
+  public let valueSize: Int
+  public let maxEntries: Int
+
+  init(_ descriptor: FileDescriptor) throws(BPFError) {
+    self.descriptor = descriptor
+    switch Calls.mapInfo(descriptor.number) {
+    case .failure(let failure): throw .call("asking for a map's data", errno: failure.errno)
+    case .success(let info):
+      name = info.name
+      keySize = info.keySize
+      valueSize = info.valueSize
+      maxEntries = info.maxEntries
+    }
+  }
+
+  /// Opens a pinned map.
+  ///
+  /// - Parameter readOnly: with BPF_F_RDONLY, which needs only read permission on the pin; such
+  ///   a map can be looked up, but not mapped into memory (EINVAL).
+  public convenience init(pinned path: String, readOnly: Bool = false) throws(BPFError) {
+    switch Calls.openPin(path, readOnly: readOnly) {
+    case .failure(let failure):
+      throw .call("opening the pinned map \(path)", errno: failure.errno)
+    case .success(let fd): try self.init(FileDescriptor(owning: fd))
+    }
+  }
+
+  public func pin(at path: String) throws(BPFError) {
+    if let errno = Calls.pin(fd: descriptor.number, at: path) {
+      throw .call("pinning the map \(name) at \(path)", errno: errno)
+    }
+  }
+
+  /// Throws `.layoutMismatch` unless keys and values have these sizes.
+  func check(key: Int, value: Int) throws(BPFError) {
+    guard keySize == key, valueSize == value else {
+      throw BPFError(
+        .layoutMismatch,
+        "the map \(name) has keys of \(keySize) and values of \(valueSize) bytes, "
+          + "this binary expects \(key) and \(value)",
+        remedy: "it was made by another version of socklb: `socklb detach` and `socklb attach`")
+    }
+  }
+}

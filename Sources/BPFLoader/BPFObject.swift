@@ -1,0 +1,70 @@
+/// An object file that is not loaded yet: its maps can be sized.
+///
+/// `load()` consumes it, so a map cannot be sized after it was made.
+public struct OpenObject: ~Copyable {
+  private let handle: ObjectHandle
+  private let name: String
+
+  /// - Parameters:
+  ///   - elf: the compiled object, as clang wrote it.
+  ///   - name: what error messages call it.
+  public init(elf: [UInt8], name: String) throws(BPFError) {
+    self.name = name
+    do {
+      handle = try ObjectHandle(elf: elf, name: name)
+    } catch {
+      throw .call("reading the BPF object \(name)", errno: error.errno)
+    }
+  }
+
+  /// Sets `max_entries` of a map.
+  public func setMaxEntries(_ count: Int, ofMap map: String) throws(BPFError) {
+    guard let value = UInt32(exactly: count) else {
+      throw BPFError(.failed, "the map \(map) cannot have \(count) entries")
+    }
+    if let errno = handle.setMaxEntries(value, ofMap: map) {
+      throw .call("sizing the map \(map)", errno: errno)
+    }
+  }
+
+  /// Uses an existing map instead of making one.
+  public func reuse(_ existing: BPFMap, as map: String) throws(BPFError) {
+    if let errno = handle.reuse(fd: existing.descriptor.number, asMap: map) {
+      throw .call("reusing the map \(map)", errno: errno)
+    }
+  }
+
+  /// Creates the maps and loads the programs (BPF_MAP_CREATE, BPF_PROG_LOAD).
+  public consuming func load() throws(BPFError) -> LoadedObject {
+    if let failure = handle.load() {
+      if let program = failure.program {
+        throw BPFError(
+          .rejected, "the kernel's verifier refused the program \(program)",
+          errno: failure.errno, verifierLog: failure.log)
+      }
+      throw .call("loading the BPF object \(name)", errno: failure.errno)
+    }
+    return LoadedObject(handle)
+  }
+}
+
+/// An object whose maps and programs exist in the kernel.
+public struct LoadedObject: ~Copyable {
+  private let handle: ObjectHandle
+
+  fileprivate init(_ handle: ObjectHandle) { self.handle = handle }
+
+  public func program(_ name: String) throws(BPFError) -> BPFProgram {
+    guard let fd = handle.programFD(name) else {
+      throw BPFError(.notFound, "the BPF object has no program \(name)")
+    }
+    return BPFProgram(FileDescriptor(owning: fd))
+  }
+
+  public func map(_ name: String) throws(BPFError) -> BPFMap {
+    guard let fd = handle.mapFD(name) else {
+      throw BPFError(.notFound, "the BPF object has no map \(name)")
+    }
+    return try BPFMap(FileDescriptor(owning: fd))
+  }
+}

@@ -1,0 +1,60 @@
+/// A hash map whose keys and values have the layout of `Key` and `Value`.
+public struct HashMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & Sendable>:
+  Sendable
+{
+  public let map: BPFMap
+
+  public init(_ map: BPFMap) throws(BPFError) {
+    try map.check(key: MemoryLayout<Key>.size, value: MemoryLayout<Value>.size)
+    self.map = map
+  }
+
+  public var maxEntries: Int { map.maxEntries }
+  private var fd: Int32 { map.descriptor.number }
+
+  public func update(_ key: Key, _ value: Value) throws(BPFError) {
+    if let errno = Calls.update(fd, key: key, value: value) { throw failure("writing", errno) }
+  }
+
+  /// Writes many elements with few system calls (BPF_MAP_UPDATE_BATCH, 5.6).
+  /// A failure leaves some of them written.
+  public func update(_ keys: [Key], _ values: [Value]) throws(BPFError) {
+    guard !keys.isEmpty else { return }
+    if let failed = Calls.updateBatch(fd, keys: keys, values: values) {
+      throw failure("writing \(keys.count) elements of", failed.errno)
+    }
+  }
+
+  /// Deletes elements; those that are not there count as deleted.
+  public func delete(_ keys: [Key]) throws(BPFError) {
+    var rest = keys[...]
+    while !rest.isEmpty {
+      guard let failed = Calls.deleteBatch(fd, keys: Array(rest)) else { return }
+      // The batch stops at an element that is not there: go on behind it.
+      guard failed.errno == Errno.notFound else { throw failure("deleting from", failed.errno) }
+      rest = rest.dropFirst(failed.done + 1)
+    }
+  }
+
+  /// All elements, in the kernel's order (BPF_MAP_LOOKUP_BATCH, 5.6).
+  ///
+  /// A concurrent insert or delete may be missed or seen; whoever needs one point in time
+  /// compares a generation before and after.
+  public func all() throws(BPFError) -> [(key: Key, value: Value)] {
+    var result: [(key: Key, value: Value)] = []
+    try BatchReader.read(map, as: Key.self) { key, value in
+      result.append((key, value.load(as: Value.self)))
+    }
+    return result
+  }
+
+  private func failure(_ what: String, _ errno: Int32) -> BPFError {
+    let full: Int32 = 7  // E2BIG
+    if errno == full {
+      return BPFError(
+        .failed, "\(what) the map \(map.name)", errno: errno,
+        remedy: "the map is full (\(maxEntries) entries): attach with larger limits")
+    }
+    return .call("\(what) the map \(map.name)", errno: errno)
+  }
+}

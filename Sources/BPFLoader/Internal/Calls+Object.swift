@@ -1,0 +1,102 @@
+import CLibBPF
+import Glibc
+
+/// Where the kernel writes what it thinks of one program.
+@safe private struct VerifierLog {
+  var program: String
+  private let buffer: UnsafeMutableBufferPointer<CChar>
+
+  init(program: String, size: Int) {
+    self.program = program
+    unsafe buffer = .allocate(capacity: size)
+    unsafe buffer[0] = 0
+  }
+
+  func use(for program: OpaquePointer) {
+    // SAFETY: the buffer lives longer than the object: see ObjectHandle.deinit.
+    _ = unsafe bpf_program__set_log_buf(program, buffer.baseAddress, buffer.count)
+  }
+
+  var lines: [String] {
+    // SAFETY: libbpf and the kernel end what they write with a NUL.
+    guard let start = unsafe buffer.baseAddress, unsafe buffer[0] != 0 else { return [] }
+    return unsafe String(cString: start).split(separator: "\n").map(String.init)
+  }
+
+  func free() { unsafe buffer.deallocate() }
+}
+
+/// libbpf's object as an owned value: opened, sized, loaded, closed.
+///
+/// Not thread safe; used by one owner.
+@safe final class ObjectHandle {
+  private let object: OpaquePointer
+  /// One verifier log per program, in the order of the object.
+  private var logs: [VerifierLog] = []
+  private static let logSize = 1 << 20
+
+  init(elf: [UInt8], name: String) throws(CallFailure) {
+    _ = unsafe libbpf_set_print(nil)
+    // SAFETY: libbpf copies what it keeps of the bytes; the options live until the call returns.
+    let opened: OpaquePointer? = unsafe elf.withUnsafeBytes { bytes in
+      unsafe name.withCString { name in
+        var options = unsafe bpf_object_open_opts()
+        unsafe options.sz = MemoryLayout<bpf_object_open_opts>.size
+        unsafe options.object_name = name
+        return unsafe bpf_object__open_mem(bytes.baseAddress, bytes.count, &options)
+      }
+    }
+    guard let opened = unsafe opened else { throw CallFailure(errno: errno) }
+    unsafe object = opened
+  }
+
+  deinit {
+    unsafe bpf_object__close(object)
+    for log in logs { log.free() }
+  }
+
+  func setMaxEntries(_ count: UInt32, ofMap name: String) -> Int32? {
+    guard let map = unsafe bpf_object__find_map_by_name(object, name) else { return ENOENT }
+    let result = unsafe bpf_map__set_max_entries(map, count)
+    return result < 0 ? -result : nil
+  }
+
+  func reuse(fd: Int32, asMap name: String) -> Int32? {
+    guard let map = unsafe bpf_object__find_map_by_name(object, name) else { return ENOENT }
+    let result = unsafe bpf_map__reuse_fd(map, fd)
+    return result < 0 ? -result : nil
+  }
+
+  /// - Returns: nil, or errno with the name and the log of the program the verifier refused.
+  func load() -> (errno: Int32, program: String?, log: [String])? {
+    var program = unsafe bpf_object__next_program(object, nil)
+    while let current = unsafe program {
+      let log = VerifierLog(
+        program: unsafe String(cString: bpf_program__name(current)), size: Self.logSize)
+      unsafe log.use(for: current)
+      logs.append(log)
+      unsafe program = bpf_object__next_program(object, current)
+    }
+    let result = unsafe bpf_object__load(object)
+    guard result < 0 else { return nil }
+    for log in logs where !log.lines.isEmpty { return (-result, log.program, log.lines) }
+    return (-result, nil, [])
+  }
+
+  /// A descriptor of its own for a program or a map, which outlives this object.
+  func programFD(_ name: String) -> Int32? {
+    guard let program = unsafe bpf_object__find_program_by_name(object, name) else { return nil }
+    return duplicate(unsafe bpf_program__fd(program))
+  }
+
+  func mapFD(_ name: String) -> Int32? {
+    guard let map = unsafe bpf_object__find_map_by_name(object, name) else { return nil }
+    return duplicate(unsafe bpf_map__fd(map))
+  }
+
+  private func duplicate(_ fd: Int32) -> Int32? {
+    guard fd >= 0 else { return nil }
+    let copy = fcntl(fd, F_DUPFD_CLOEXEC, 3)
+    return copy < 0 ? nil : copy
+  }
+}

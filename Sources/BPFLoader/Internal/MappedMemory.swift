@@ -1,0 +1,46 @@
+import CKernel
+
+/// The memory of an array map, shared with the kernel. Every access is checked against its end.
+@safe final class MappedMemory: @unchecked Sendable {
+  private let base: UnsafeMutableRawPointer
+  private let length: Int
+  private let mappedLength: Int
+
+  init(_ map: BPFMap, stride: Int) throws(BPFError) {
+    length = stride * map.maxEntries
+    let page = Calls.pageSize
+    mappedLength = (length + page - 1) / page * page
+    switch unsafe Calls.map(map.descriptor.number, length: mappedLength) {
+    case .failure(let failure):
+      throw .call("mapping the map \(map.name) into memory", errno: failure.errno)
+    case .success(let memory): unsafe base = memory
+    }
+  }
+
+  deinit { unsafe Calls.unmap(base, length: mappedLength) }
+
+  func load<T: BitwiseCopyable>(at offset: Int, as type: T.Type) -> T {
+    precondition(offset >= 0 && offset + MemoryLayout<T>.size <= length)
+    // SAFETY: checked above.
+    return unsafe base.loadUnaligned(fromByteOffset: offset, as: type)
+  }
+
+  func store<T: BitwiseCopyable>(_ value: T, at offset: Int) {
+    precondition(offset >= 0 && offset + MemoryLayout<T>.size <= length)
+    // SAFETY: checked above.
+    unsafe base.storeBytes(of: value, toByteOffset: offset, as: T.self)
+  }
+
+  func publish(_ value: UInt64, at offset: Int) {
+    precondition(offset >= 0 && offset + 8 <= length && offset % 8 == 0)
+    // SAFETY: checked above; the mapping is page aligned.
+    unsafe ck_store_release64(
+      (base + offset).assumingMemoryBound(to: UInt64.self), value)
+  }
+
+  func acquire(at offset: Int) -> UInt64 {
+    precondition(offset >= 0 && offset + 8 <= length && offset % 8 == 0)
+    // SAFETY: as above.
+    return unsafe ck_load_acquire64((base + offset).assumingMemoryBound(to: UInt64.self))
+  }
+}

@@ -1,0 +1,34 @@
+/// The compiled BPF programs, as they travel inside the binary.
+public enum SocketPrograms {
+  /// The ELF object, as clang wrote it.
+  public static var elf: [UInt8] {
+    var bytes: [UInt8] = []
+    var bits: UInt32 = 0
+    var count = 0
+    EmbeddedObject.base64.withUTF8Buffer { text in
+      bytes.reserveCapacity(text.count * 3 / 4)
+      for byte in unsafe text.span.indices {
+        guard let value = unsafe value(of: text.span[byte]) else { return }
+        bits = bits << 6 | value
+        count += 6
+        if count >= 8 {
+          count -= 8
+          bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+        }
+      }
+    }
+    return bytes
+  }
+
+  /// nil at the padding, which ends the text.
+  private static func value(of character: UInt8) -> UInt32? {
+    switch character {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(character) - 65
+    case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt32(character) - 97 + 26
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(character) - 48 + 52
+    case UInt8(ascii: "+"): 62
+    case UInt8(ascii: "/"): 63
+    default: nil
+    }
+  }
+}

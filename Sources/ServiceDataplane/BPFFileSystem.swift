@@ -1,0 +1,32 @@
+/// The file system that pins live in.
+enum BPFFileSystem {
+  private static let standard = "/sys/fs/bpf"
+
+  /// Sees to it that the parent of `pin` exists on a bpffs; mounts the one at /sys/fs/bpf where
+  /// it is missing, as bpftool does.
+  static func prepare(for pin: String) throws(DataplaneError) {
+    let parent = Files.parent(of: pin)
+    if pin.hasPrefix(standard + "/"), Files.fileSystemType(standard) != Files.bpfMagic {
+      guard Files.isDirectory(standard) else {
+        throw .unsupported(
+          "there is no \(standard)",
+          remedy: "socklb needs bpffs (CONFIG_BPF_SYSCALL, Linux 4.4 or newer): mount sysfs at "
+            + "/sys, or name a directory on another bpffs with --pin")
+      }
+      if let errno = Files.mountBPF(at: standard) {
+        throw .system(
+          "mounting bpffs at \(standard)", errno: errno,
+          remedy: "run `mount -t bpf bpf \(standard)` as root")
+      }
+    }
+    var existing = parent
+    while !Files.exists(existing) { existing = Files.parent(of: existing) }
+    guard Files.fileSystemType(existing) == Files.bpfMagic else {
+      throw .unsupported(
+        "\(parent) is not on a bpffs",
+        remedy: "pins need bpffs (Linux 4.4 or newer): run `mount -t bpf bpf \(existing)`, or "
+          + "name a directory below \(standard) with --pin")
+    }
+    try Files.makeDirectories(parent)
+  }
+}

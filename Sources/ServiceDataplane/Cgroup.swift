@@ -1,0 +1,77 @@
+/// A cgroup v2 directory.
+public struct Cgroup: Sendable {
+  public let path: String
+  /// The kernel's id: the inode number of the directory.
+  public let id: UInt64
+
+  /// - Throws: when `path` is not a directory of a cgroup2 file system.
+  public init(path: String) throws(DataplaneError) {
+    guard let id = Files.inode(path) else {
+      throw .refused("there is no cgroup \(path)", remedy: "make it, or name another one")
+    }
+    guard Files.fileSystemType(path) == Files.cgroup2Magic else {
+      throw .unsupported(
+        "\(path) is not on a cgroup2 file system",
+        remedy: "socklb needs cgroup v2 (Linux 4.5 or newer): name a directory below a cgroup2 "
+          + "mount, see `grep cgroup2 /proc/mounts`")
+    }
+    self.path = path
+    self.id = id
+  }
+
+  /// The root of the cgroup2 hierarchy, from /proc/mounts.
+  public static func root() throws(DataplaneError) -> Cgroup {
+    guard let mount = try mounts().first else {
+      throw .unsupported(
+        "no cgroup2 file system is mounted",
+        remedy: "socklb needs cgroup v2 (Linux 4.5 or newer): mount -t cgroup2 none "
+          + "/sys/fs/cgroup/unified")
+    }
+    return try Cgroup(path: mount)
+  }
+
+  /// Where cgroup2 file systems are mounted, in the order of /proc/mounts.
+  static func mounts() throws(DataplaneError) -> [String] {
+    let text = String(decoding: try Files.read("/proc/mounts") ?? [], as: UTF8.self)
+    var result: [String] = []
+    for line in text.split(separator: "\n") {
+      let fields = line.split(separator: " ")
+      guard fields.count > 2, fields[2] == "cgroup2" else { continue }
+      let path = unescape(fields[1])
+      if !result.contains(path) { result.append(path) }
+    }
+    return result
+  }
+
+  /// The directory of a cgroup id, or nil when it is gone or out of sight.
+  static func path(ofID id: UInt64) -> String? {
+    guard id != 0 else { return nil }
+    for mount in (try? mounts()) ?? [] {
+      var pending = [mount]
+      while let path = pending.popLast() {
+        if Files.inode(path) == id { return path }
+        for name in (try? Files.list(path)) ?? [] where Files.isDirectory(path + "/" + name) {
+          pending.append(path + "/" + name)
+        }
+      }
+    }
+    return nil
+  }
+
+  /// /proc/mounts writes blanks and the like as three octal digits.
+  private static func unescape(_ field: some StringProtocol) -> String {
+    var result: [UInt8] = []
+    var bytes = Array(field.utf8)[...]
+    while let byte = bytes.popFirst() {
+      if byte == UInt8(ascii: "\\"), bytes.count >= 3,
+        let code = UInt8(String(decoding: bytes.prefix(3), as: UTF8.self), radix: 8)
+      {
+        result.append(code)
+        bytes = bytes.dropFirst(3)
+      } else {
+        result.append(byte)
+      }
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+}

@@ -1,0 +1,141 @@
+import BPFLoader
+import CServiceABI
+import ServiceMaps
+
+/// The maps of one family, opened for writing.
+struct FamilyTables<Wire: WireFamily>: Sendable {
+  let keys: HashMap<Wire.Key, UInt32>
+  let frontends: MappedArray<Wire.Frontend>
+  let lists: MappedArray<UInt64>
+  let slots: MappedArray<Wire.WireSlot>
+  let endpoints: MappedArray<svc_endpoint>
+  let services: HashMap<UInt32, svc_service>
+  let counters: PerCPUArray<svc_counters>
+  let capacities: Capacities
+
+  /// The names of the maps, without the family.
+  static var mapNames: [String] {
+    ["keys", "frontends", "lists", "slots", "endpoints", "services", "counters"]
+  }
+
+  /// - Parameter open: opens a map by the name it has in the BPF object.
+  init(capacities: Capacities, open: (String) throws(BPFError) -> BPFMap) throws(BPFError) {
+    let family = "\(Wire.family.rawValue)"
+    keys = try HashMap(open("keys" + family))
+    frontends = try MappedArray(open("frontends" + family))
+    lists = try MappedArray(open("lists" + family))
+    slots = try MappedArray(open("slots" + family))
+    endpoints = try MappedArray(open("endpoints" + family))
+    services = try HashMap(open("services" + family))
+    counters = try PerCPUArray(open("counters" + family))
+    self.capacities = capacities
+  }
+
+  // MARK: Reading
+
+  /// Reads everything that is in use.
+  func read() throws(BPFError) -> FamilyState {
+    var state = FamilyState(family: Wire.family, capacities: capacities)
+    let indexes = try keys.all()
+    state.frontends.reserveCapacity(indexes.count)
+    state.lists.reserveCapacity(indexes.count)
+    var slotsEnd = 0
+    for (key, index) in indexes where Int(index) < frontends.count {
+      guard let record = Wire.record(frontends[index]), Wire.frontendKey(key) == record.key,
+        Int(record.list) < lists.count
+      else { continue }
+      state.frontends[index] = record
+      let range = SlotRange(word: lists.acquire(at: record.list))
+      state.lists[record.list] = range
+      slotsEnd = max(slotsEnd, Int(range.base) + Int(range.count))
+    }
+    state.slots = readSlots(end: min(slotsEnd, slots.count))
+    let usedIDs = state.slots.reduce(0) { max($0, Int($1.endpoint) + 1) }
+    state.endpoints = readEndpoints(atLeast: usedIDs)
+    for (id, wire) in try services.all() {
+      if let record = ServiceRecord(wire: wire) { state.services[id] = record }
+    }
+    return state
+  }
+
+  private func readSlots(end: Int) -> [Slot] {
+    var result: [Slot] = []
+    result.reserveCapacity(end)
+    for index in 0..<end {
+      if let slot = Wire.slot(slots[UInt32(index)]) {
+        result.append(slot)
+      } else if let filler = result.last ?? firstSlot(from: index, end: end) {
+        // A gap between lists: no list leads here, it only has to be filled.
+        result.append(filler)
+      }
+    }
+    return result
+  }
+
+  private func firstSlot(from start: Int, end: Int) -> Slot? {
+    (start..<end).lazy.compactMap { Wire.slot(slots[UInt32($0)]) }.first
+  }
+
+  /// Endpoint ids are handed out from 0, so the first long run of untouched ones is the end.
+  private func readEndpoints(atLeast: Int) -> [EndpointRecord] {
+    var records: [EndpointRecord] = []
+    var untouched = 0
+    for id in 0..<endpoints.count {
+      let record = EndpointRecord(wire: endpoints[UInt32(id)])
+      records.append(record)
+      untouched = record == EndpointRecord() ? untouched + 1 : 0
+      if untouched > 4096 && id >= atLeast { break }
+    }
+    records.removeLast(min(untouched, max(0, records.count - atLeast)))
+    return records
+  }
+
+  /// Counters summed over all CPUs, by service port id.
+  func readCounters() throws(BPFError) -> [UInt32: ServiceCounters] {
+    var result: [UInt32: ServiceCounters] = [:]
+    try counters.forEach { id, perCPU in
+      var sum = ServiceCounters()
+      for value in perCPU {
+        sum.translated &+= value.translated
+        sum.refused &+= value.refused
+      }
+      if sum != ServiceCounters() { result[id] = sum }
+    }
+    return result
+  }
+
+  // MARK: Writing
+
+  /// Carries out a plan, in its order.
+  func apply(_ plan: FamilyPlan) throws(BPFError) {
+    // Out of sight.
+    try services.update(plan.services.map(\.id), plan.services.map(\.record.wire))
+    try counters.clear(plan.services.filter(\.isNew).map(\.id))
+    for write in plan.newEndpoints { endpoints.store(write.record.wire, at: write.id) }
+    for write in plan.slots {
+      for (offset, slot) in write.slots.enumerated() {
+        slots.store(Wire.slot(slot), at: write.base + UInt32(offset))
+      }
+    }
+    for write in plan.newLists { lists.publish(write.range.word, at: write.list) }
+    for write in plan.newFrontends {
+      frontends.store(Wire.frontend(write.record), at: write.index)
+    }
+    // In sight.
+    for write in plan.retargets {
+      frontends.store(write.record.kind.wire.rawValue, at: write.index, offset: Wire.kindOffset)
+      frontends.publish(write.record.target, at: write.index, offset: Wire.targetOffset)
+    }
+    for write in plan.publishLists { lists.publish(write.range.word, at: write.list) }
+    try keys.update(
+      plan.insertKeys.map { Wire.key($0.record.key) }, plan.insertKeys.map(\.index))
+    try keys.delete(plan.deleteKeys.map { Wire.key($0.record.key) })
+    for write in plan.releasedEndpoints {
+      let wire = write.record.wire
+      // One word, so that no program sees the new generation with the old service.
+      endpoints.publish(
+        (UInt64(wire.service) << 32 | UInt64(wire.generation)).littleEndian, at: write.id)
+    }
+    try services.delete(plan.deletedServices)
+  }
+}

@@ -1,0 +1,213 @@
+public import ServiceMaps
+import BPFLoader
+import CServiceABI
+
+/// The maps of the data plane, both families, opened for reading and writing.
+///
+/// Order of writing: `FamilyPlan`. Whatever a plan takes out of use is used again only after a
+/// grace period, which `apply` waits for before it returns.
+public struct KernelTables: Sendable {
+  private let header: MappedArray<svc_header>
+  private let v4: FamilyTables<WireV4>
+  private let v6: FamilyTables<WireV6>
+  private let grace: GracePeriod
+
+  private static let generationOffset = MemoryLayout<svc_header>.offset(of: \.generation) ?? 8
+  private static let pendingOffset = MemoryLayout<svc_header>.offset(of: \.grace_pending) ?? 4
+
+  /// - Parameter open: opens a map by the name it has in the BPF object.
+  init(open: (String) throws(BPFError) -> BPFMap) throws(DataplaneError) {
+    do {
+      header = try MappedArray(open("header"))
+      // The maps themselves say how large they were made.
+      let backends = try open("slots4").maxEntries
+      let capacities = Capacities(
+        services: try open("counters4").maxEntries, frontends: try open("frontends4").maxEntries,
+        backends: Capacities.backends(physical: backends))
+      v4 = try FamilyTables(capacities: capacities, open: open)
+      v6 = try FamilyTables(capacities: capacities, open: open)
+      grace = try GracePeriod()
+    } catch {
+      throw .bpf(error)
+    }
+  }
+
+  /// Names of all maps besides `header`, as the BPF object has them.
+  static var mapNames: [String] {
+    FamilyTables<WireV4>.mapNames.flatMap { [$0 + "4", $0 + "6"] } + ["peers", "flows"]
+  }
+
+  public var capacities: Capacities { v4.capacities }
+
+  // MARK: Header
+
+  /// Identifies one life of the data plane: drawn by attach, kept by the state directory.
+  public struct Instance: Hashable, Sendable {
+    public var high: UInt64
+    public var low: UInt64
+  }
+
+  func initialize(instance: Instance) {
+    header.store(
+      svc_header(
+        layout_version: UInt32(SVC_LAYOUT_VERSION), grace_pending: 0, generation: 0,
+        instance_high: instance.high, instance_low: instance.low), at: 0)
+  }
+
+  public var layoutVersion: UInt32 { header[0].layout_version }
+
+  public var instance: Instance {
+    Instance(high: header[0].instance_high, low: header[0].instance_low)
+  }
+
+  /// Even when no writer is at work; two more after each change.
+  public var generation: UInt64 { header.acquire(at: 0, offset: Self.generationOffset) }
+
+  private func setGeneration(_ value: UInt64) {
+    header.publish(value, at: 0, offset: Self.generationOffset)
+  }
+
+  private func setGracePending(_ pending: Bool) {
+    header.store(pending ? 1 : 0, at: 0, offset: Self.pendingOffset)
+  }
+
+  // MARK: Reading
+
+  public func readStates() throws(DataplaneError) -> [FamilyState] {
+    do { return [try v4.read(), try v6.read()] } catch { throw .bpf(error) }
+  }
+
+  /// What was read, and whether a writer was at work all the time.
+  public struct Snapshot: Sendable {
+    public var states: [FamilyState]
+    public var counters: [ServicePortName: ServiceCounters]
+    /// False: writers kept changing the table while it was read.
+    public var isConsistent: Bool
+
+    public var table: ServiceTable { ServiceTable(states: states) }
+  }
+
+  /// Reads the whole table at one point in time, without holding up a writer: when the
+  /// generation changed meanwhile, it is read again.
+  public func readSnapshot(withCounters: Bool = false) throws(DataplaneError) -> Snapshot {
+    for _ in 0..<100 {
+      let before = generation
+      let states = try readStates()
+      let counters = withCounters ? try readCounters(states) : [:]
+      if before % 2 == 0 && before == generation {
+        return Snapshot(states: states, counters: counters, isConsistent: true)
+      }
+      Files.sleep(milliseconds: 10)
+    }
+    let states = try readStates()
+    return Snapshot(
+      states: states, counters: withCounters ? try readCounters(states) : [:],
+      isConsistent: false)
+  }
+
+  private func readCounters(
+    _ states: [FamilyState]
+  ) throws(DataplaneError) -> [ServicePortName: ServiceCounters] {
+    let values: [[UInt32: ServiceCounters]]
+    do { values = [try v4.readCounters(), try v6.readCounters()] } catch { throw .bpf(error) }
+    var result: [ServicePortName: ServiceCounters] = [:]
+    for (state, values) in zip(states, values) {
+      for (id, record) in state.services {
+        let value = values[id] ?? ServiceCounters()
+        result[record.name, default: ServiceCounters()].translated &+= value.translated
+        result[record.name, default: ServiceCounters()].refused &+= value.refused
+      }
+    }
+    return result
+  }
+
+  // MARK: Writing
+
+  /// Makes the maps hold `table`: only what differs is written, service by service.
+  ///
+  /// Nothing is written when it does not fit. A failure in the middle leaves each service with
+  /// its old or its new backends; the next `apply` goes on from there.
+  ///
+  /// - Returns: whether anything was written.
+  @discardableResult
+  public func apply(_ table: ServiceTable) throws(DataplaneError) -> Bool {
+    try waitIfPending()
+    var states = try readStates()
+    var plans = try plan(states, table)
+    var wrote = false
+    var compacted = false
+    while plans.contains(where: { !$0.isEmpty || !$0.isComplete }) {
+      if !plans.contains(where: { !$0.isEmpty }) {
+        // No gap is large enough, although the sum of the gaps is.
+        plans = states.map(Planner.compaction)
+        guard !compacted || plans.contains(where: { !$0.isEmpty }) else {
+          throw .refused(
+            "the free slots are too scattered for the lists that are to be written",
+            remedy: "run `socklb detach` and `socklb attach` with a larger --max-backends")
+        }
+        compacted = true
+      }
+      try write(plans)
+      wrote = true
+      if plans.allSatisfy(\.isComplete) { break }
+      states = try readStates()
+      plans = try plan(states, table)
+    }
+    return wrote
+  }
+
+  private func plan(
+    _ states: [FamilyState], _ table: ServiceTable
+  ) throws(DataplaneError) -> [FamilyPlan] {
+    var plans: [FamilyPlan] = []
+    var shortages: [CapacityError.Shortage] = []
+    for state in states {
+      do { plans.append(try Planner.plan(from: state, to: table)) } catch {
+        shortages += error.shortages
+      }
+    }
+    guard shortages.isEmpty else { throw .capacity(CapacityError(shortages: shortages)) }
+    return plans
+  }
+
+  private func write(_ plans: [FamilyPlan]) throws(DataplaneError) {
+    let generation = self.generation / 2 * 2
+    setGeneration(generation + 1)
+    let frees = plans.contains(where: \.frees)
+    if frees { setGracePending(true) }
+    do {
+      for plan in plans {
+        if plan.family == .v4 { try v4.apply(plan) } else { try v6.apply(plan) }
+      }
+    } catch {
+      setGeneration(generation + 2)
+      throw .bpf(error)
+    }
+    setGeneration(generation + 2)
+    if frees { try waitIfPending() }
+  }
+
+  /// What an earlier writer freed may be used again only when no program can see it any more.
+  private func waitIfPending() throws(DataplaneError) {
+    guard header[0].grace_pending != 0 else { return }
+    do { try grace.wait() } catch { throw .bpf(error) }
+    setGracePending(false)
+  }
+}
+
+extension Capacities {
+  /// The inverse of `physicalBackends`.
+  static func backends(physical: Int) -> Int {
+    var low = 0
+    var high = physical
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if Capacities(backends: middle).physicalBackends <= physical {
+        low = middle
+      } else {
+        high = middle - 1
+      }
+    }
+    return low
+  }
+}

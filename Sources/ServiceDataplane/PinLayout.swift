@@ -1,0 +1,54 @@
+import BPFLoader
+
+/// Where things are pinned.
+///
+///     DIR/header                    the map that says version, instance and generation
+///     DIR/maps/NAME                 every other map
+///     DIR/links/CGROUP-ID/HOOK      one link per hook and cgroup
+///
+/// Everything is built in `DIR.new` and appears at `DIR` by one rename, so a directory at `DIR`
+/// is always complete.
+struct PinLayout: Sendable {
+  let directory: String
+
+  /// Where `attach` builds.
+  var building: PinLayout { PinLayout(directory: directory + ".new") }
+
+  var header: String { directory + "/header" }
+  var maps: String { directory + "/maps" }
+  var links: String { directory + "/links" }
+  func map(_ name: String) -> String { maps + "/" + name }
+  func links(ofCgroup id: UInt64) -> String { links + "/\(id)" }
+
+  var isComplete: Bool { Files.exists(header) }
+
+  func create() throws(DataplaneError) {
+    for path in [directory, maps, links] { try Files.makeDirectories(path) }
+  }
+
+  /// Ends every link and removes every pin, whatever is there.
+  ///
+  /// - Returns: how many links were ended.
+  func tearDown() throws(DataplaneError) -> Int {
+    guard Files.isDirectory(directory) else { return 0 }
+    var ended = 0
+    for cgroup in try Files.list(links) {
+      for hook in try Files.list(links + "/" + cgroup) {
+        let path = links + "/" + cgroup + "/" + hook
+        // Detached explicitly: another process may hold the link open.
+        if let link = try? CgroupLink(pinned: path) {
+          try? link.detach()
+          ended += 1
+        }
+        try Files.remove(path)
+      }
+      try Files.removeDirectory(links + "/" + cgroup)
+    }
+    try Files.removeDirectory(links)
+    for map in try Files.list(maps) { try Files.remove(maps + "/" + map) }
+    try Files.removeDirectory(maps)
+    try Files.remove(header)
+    try Files.removeDirectory(directory)
+    return ended
+  }
+}

@@ -1,0 +1,77 @@
+/// The directory that remembers what was applied, over reboots.
+///
+///     DIR/objects     the known objects; replaced as a whole
+///     DIR/instance    which pin directory, and which life of it, this state belongs to
+///     DIR/lock        held by whoever changes anything
+public struct StateDirectory: Sendable {
+  public let path: String
+
+  public init(_ path: String) { self.path = path }
+
+  var objectsFile: String { path + "/objects" }
+  private var instanceFile: String { path + "/instance" }
+
+  /// Waits until no other writer is at work. The lock ends with the returned value, and with
+  /// the process, however it ends.
+  public func lock() throws(DataplaneError) -> StateLock {
+    try Files.makeDirectories(path)
+    return StateLock(try Files.lock(path + "/lock"))
+  }
+
+  // MARK: Objects
+
+  /// The bytes last written with `writeObjects`; nil when there are none yet.
+  public func readObjects() throws(DataplaneError) -> [UInt8]? { try Files.read(objectsFile) }
+
+  public func writeObjects(_ bytes: [UInt8]) throws(DataplaneError) {
+    try Files.replace(objectsFile, with: bytes)
+  }
+
+  /// Forgets all objects.
+  public func removeObjects() throws(DataplaneError) {
+    try Files.remove(objectsFile)
+    Files.syncDirectory(of: objectsFile)
+  }
+
+  // MARK: Instance
+
+  /// What the instance file says.
+  public struct Owner: Hashable, Sendable {
+    public var pin: String
+    public var instance: KernelTables.Instance
+  }
+
+  public func readOwner() throws(DataplaneError) -> Owner? {
+    guard let bytes = try Files.read(instanceFile) else { return nil }
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+    guard lines.count == 2, lines[1].utf8.count == 32,
+      let high = UInt64(lines[1].prefix(16), radix: 16),
+      let low = UInt64(lines[1].suffix(16), radix: 16)
+    else {
+      throw .damaged(
+        "\(instanceFile) is damaged", remedy: "remove it, `socklb detach` and `socklb attach`")
+    }
+    return Owner(
+      pin: String(lines[0]), instance: KernelTables.Instance(high: high, low: low))
+  }
+
+  public func writeOwner(_ owner: Owner) throws(DataplaneError) {
+    func hex(_ value: UInt64) -> String {
+      let digits = String(value, radix: 16)
+      return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }
+    let text = "\(owner.pin)\n\(hex(owner.instance.high))\(hex(owner.instance.low))\n"
+    try Files.replace(instanceFile, with: Array(text.utf8))
+  }
+
+  public func removeOwner() throws(DataplaneError) { try Files.remove(instanceFile) }
+}
+
+/// An exclusive lock, released when the value goes.
+public final class StateLock: Sendable {
+  private let descriptor: Int32
+
+  init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+  deinit { Files.close(descriptor) }
+}

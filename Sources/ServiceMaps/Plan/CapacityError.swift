@@ -1,0 +1,68 @@
+/// A table that the maps have no room for. Nothing has been written.
+public struct CapacityError: Error, Hashable, Sendable, CustomStringConvertible {
+  public struct Shortage: Hashable, Sendable, CustomStringConvertible {
+    public var family: IPFamily
+    /// "service ports", "frontends" or "backends".
+    public var what: String
+    public var needed: Int
+    public var room: Int
+    /// The option of `attach` that sets the room.
+    public var option: String
+
+    public var description: String {
+      "\(family): \(needed) \(what) are needed, there is room for \(room) (\(option))"
+    }
+  }
+
+  public var shortages: [Shortage]
+
+  public init(shortages: [Shortage]) { self.shortages = shortages }
+
+  public var description: String {
+    "the table does not fit into the maps: "
+      + shortages.map(\.description).joined(separator: "; ")
+      + "; run `socklb detach` and `socklb attach` with larger limits"
+  }
+}
+
+extension FamilyState {
+  /// What `frontends` need at rest and the maps do not have.
+  ///
+  /// - Parameter frontends: those of this family.
+  static func shortages(
+    of frontends: [Frontend], family: IPFamily, capacities: Capacities
+  ) -> [CapacityError.Shortage] {
+    let listed = frontends.reduce(0) { $0 + $1.backends.count }
+    if frontends.count <= min(capacities.services, capacities.frontends)
+      && listed <= capacities.backends
+    {
+      return []
+    }
+    var lists = Set<ListIdentity>()
+    var services = Set<ServicePortName>()
+    var backends = 0
+    for frontend in frontends {
+      services.insert(frontend.service)
+      if lists.insert(
+        ListIdentity(service: frontend.service, backends: frontend.backends)
+      ).inserted {
+        backends += frontend.backends.count
+      }
+    }
+    var result: [CapacityError.Shortage] = []
+    func check(_ what: String, _ needed: Int, _ room: Int, _ option: String) {
+      guard needed > room else { return }
+      result.append(
+        .init(family: family, what: what, needed: needed, room: room, option: option))
+    }
+    check("service ports", services.count, capacities.services, "--max-services")
+    check("frontends", frontends.count, capacities.frontends, "--max-frontends")
+    check("backends", backends, capacities.backends, "--max-backends")
+    return result
+  }
+
+  private struct ListIdentity: Hashable {
+    var service: ServicePortName
+    var backends: [Backend]
+  }
+}

@@ -1,0 +1,99 @@
+/// What has to be written to turn one state of the maps into another, in the order of the
+/// properties. The order is the safety argument; ARCHITECTURE.md, "Publishing a change".
+///
+/// Nothing that the old state uses is written to before `publishLists`, and nothing the plan
+/// frees is used again by the same plan: after the last write a grace period must pass before
+/// the next plan is made from the new state.
+public struct FamilyPlan: Sendable, Equatable {
+  public struct EndpointWrite: Hashable, Sendable {
+    public var id: UInt32
+    public var record: EndpointRecord
+  }
+
+  public struct SlotWrite: Hashable, Sendable {
+    public var base: UInt32
+    public var slots: [Slot]
+  }
+
+  public struct ListWrite: Hashable, Sendable {
+    public var list: UInt32
+    public var range: SlotRange
+  }
+
+  public struct FrontendWrite: Hashable, Sendable {
+    public var index: UInt32
+    public var record: FrontendRecord
+  }
+
+  public struct ServiceWrite: Hashable, Sendable {
+    public var id: UInt32
+    public var record: ServiceRecord
+    /// The id meant another service port before: its counters start at zero.
+    public var isNew: Bool
+  }
+
+  public let family: IPFamily
+
+  // Prepared out of sight: nothing in the old state leads here.
+  public var services: [ServiceWrite] = []
+  public var newEndpoints: [EndpointWrite] = []
+  public var slots: [SlotWrite] = []
+  public var newLists: [ListWrite] = []
+  public var newFrontends: [FrontendWrite] = []
+
+  // Seen by connects from here on. Each step is one store, or one hash element.
+  public var retargets: [FrontendWrite] = []
+  public var publishLists: [ListWrite] = []
+  /// Keys of `newFrontends`.
+  public var insertKeys: [FrontendWrite] = []
+  public var deleteKeys: [FrontendWrite] = []
+  /// Sockets that remember one of these choose anew.
+  public var releasedEndpoints: [EndpointWrite] = []
+  public var deletedServices: [UInt32] = []
+
+  /// False when free indexes ran out although the whole fits: apply this, wait for a grace
+  /// period, and plan again from the new state.
+  public var isComplete = true
+
+  public init(family: IPFamily) { self.family = family }
+
+  /// True when the maps already hold what is wanted.
+  public var isEmpty: Bool {
+    services.isEmpty && newEndpoints.isEmpty && slots.isEmpty && newLists.isEmpty
+      && newFrontends.isEmpty && retargets.isEmpty && publishLists.isEmpty && insertKeys.isEmpty
+      && deleteKeys.isEmpty && releasedEndpoints.isEmpty && deletedServices.isEmpty
+  }
+
+  /// True when something is taken out of use, so that it may be reused only after a grace period.
+  public var frees: Bool {
+    !retargets.isEmpty || !publishLists.isEmpty || !deleteKeys.isEmpty
+      || !releasedEndpoints.isEmpty
+  }
+}
+
+extension FamilyState {
+  /// Carries out a plan on the value, in the order in which it is carried out in the kernel.
+  public mutating func apply(_ plan: FamilyPlan) {
+    for write in plan.services { services[write.id] = write.record }
+    for write in plan.newEndpoints { set(endpoint: write) }
+    for write in plan.slots {
+      let end = Int(write.base) + write.slots.count
+      if slots.count < end, let filler = write.slots.first {
+        slots.append(contentsOf: repeatElement(filler, count: end - slots.count))
+      }
+      slots.replaceSubrange(Int(write.base)..<end, with: write.slots)
+    }
+    for write in plan.newLists + plan.publishLists { lists[write.list] = write.range }
+    for write in plan.retargets + plan.insertKeys { frontends[write.index] = write.record }
+    for write in plan.deleteKeys { frontends[write.index] = nil }
+    for write in plan.releasedEndpoints { set(endpoint: write) }
+    for id in plan.deletedServices { services[id] = nil }
+    let used = Set(frontends.values.lazy.map(\.list))
+    lists = lists.filter { used.contains($0.key) }
+  }
+
+  private mutating func set(endpoint write: FamilyPlan.EndpointWrite) {
+    while endpoints.count <= Int(write.id) { endpoints.append(EndpointRecord()) }
+    endpoints[Int(write.id)] = write.record
+  }
+}

@@ -1,0 +1,158 @@
+/// How many entries the maps of one family have room for.
+public struct Capacities: Hashable, Sendable {
+  /// Service ports.
+  public var services: Int
+  /// Frontends: keys, frontend records and lists.
+  public var frontends: Int
+  /// Backends that lists may hold together.
+  public var backends: Int
+
+  public init(services: Int = 65_536, frontends: Int = 262_144, backends: Int = 1_048_576) {
+    self.services = services
+    self.frontends = frontends
+    self.backends = backends
+  }
+
+  /// Slots and endpoint ids that exist for `backends`. A changed list is written beside the
+  /// old one, so some more are needed than lists may hold at rest.
+  public var physicalBackends: Int { backends + backends / 8 + 64 }
+}
+
+/// Where a list's slots are.
+public struct SlotRange: Hashable, Sendable {
+  public var base: UInt32
+  public var count: UInt32
+
+  public init(base: UInt32, count: UInt32) {
+    self.base = base
+    self.count = count
+  }
+
+  /// The word the data plane reads: `base << 32 | count`.
+  public var word: UInt64 { UInt64(base) << 32 | UInt64(count) }
+
+  public init(word: UInt64) {
+    base = UInt32(truncatingIfNeeded: word >> 32)
+    count = UInt32(truncatingIfNeeded: word)
+  }
+
+  var indices: Range<Int> { Int(base)..<Int(base) + Int(count) }
+}
+
+/// One slot of a list: a backend, and the endpoint id it stands for.
+public struct Slot: Hashable, Sendable {
+  public var backend: Backend
+  public var endpoint: UInt32
+  public var generation: UInt32
+
+  public init(backend: Backend, endpoint: UInt32, generation: UInt32) {
+    self.backend = backend
+    self.endpoint = endpoint
+    self.generation = generation
+  }
+}
+
+/// The record of an endpoint id.
+public struct EndpointRecord: Hashable, Sendable {
+  /// Raised whenever the id changes its meaning; sockets compare it.
+  public var generation: UInt32
+  /// nil: the id is free.
+  public var service: UInt32?
+
+  public init(generation: UInt32 = 0, service: UInt32? = nil) {
+    self.generation = generation
+    self.service = service
+  }
+}
+
+/// The record of a service port: what is needed to print a frontend without the manifests.
+public struct ServiceRecord: Hashable, Sendable {
+  public var name: ServicePortName
+  /// Seconds; nil without session affinity.
+  public var affinityTimeout: UInt32?
+
+  public init(name: ServicePortName, affinityTimeout: UInt32? = nil) {
+    self.name = name
+    self.affinityTimeout = affinityTimeout
+  }
+}
+
+/// The record of a frontend.
+public struct FrontendRecord: Hashable, Sendable {
+  public var key: FrontendKey
+  public var kind: FrontendKind
+  public var service: UInt32
+  public var list: UInt32
+
+  public init(key: FrontendKey, kind: FrontendKind, service: UInt32, list: UInt32) {
+    self.key = key
+    self.kind = kind
+    self.service = service
+    self.list = list
+  }
+}
+
+/// Everything in the maps of one family, as a value: the input and the outcome of a plan.
+public struct FamilyState: Sendable {
+  public let family: IPFamily
+  public let capacities: Capacities
+  /// Frontends that have a key, by frontend index.
+  public var frontends: [UInt32: FrontendRecord] = [:]
+  /// The words of the lists that frontends use, by list index.
+  public var lists: [UInt32: SlotRange] = [:]
+  /// Slots by index; those outside the ranges in `lists` mean nothing.
+  public var slots: [Slot] = []
+  /// Endpoint records by id; ids behind the end have never been used.
+  public var endpoints: [EndpointRecord] = []
+  public var services: [UInt32: ServiceRecord] = [:]
+
+  public init(family: IPFamily, capacities: Capacities) {
+    self.family = family
+    self.capacities = capacities
+  }
+
+  func slots(of list: UInt32) -> ArraySlice<Slot> {
+    guard let range = lists[list], range.indices.upperBound <= slots.count else { return [] }
+    return slots[range.indices]
+  }
+
+  /// The frontends of this family as the data plane serves them, in no particular order.
+  public func frontendsServed() -> [Frontend] {
+    var listed: [UInt32: [Backend]] = [:]
+    listed.reserveCapacity(lists.count)
+    var result: [Frontend] = []
+    result.reserveCapacity(frontends.count)
+    for record in frontends.values {
+      let backends: [Backend]
+      if let known = listed[record.list] {
+        backends = known
+      } else {
+        backends = slots(of: record.list).map(\.backend)
+        listed[record.list] = backends
+      }
+      let service = services[record.service]
+      result.append(
+        Frontend(
+          key: record.key, kind: record.kind,
+          service: service?.name ?? .unnamed(id: record.service, transport: record.key.transport),
+          affinityTimeout: service?.affinityTimeout, backends: backends))
+    }
+    return result
+  }
+}
+
+extension ServicePortName {
+  /// What is printed for a service port whose record is missing from the kernel.
+  static func unnamed(id: UInt32, transport: TransportProtocol) -> ServicePortName {
+    ServicePortName(
+      service: NamespacedName(namespace: "?", name: "service-\(id)"), port: "",
+      transport: transport)
+  }
+}
+
+extension ServiceTable {
+  /// The table that the maps of all families hold together.
+  public init(states: [FamilyState]) {
+    self.init(frontends: states.flatMap { $0.frontendsServed() })
+  }
+}

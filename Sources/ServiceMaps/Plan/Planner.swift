@@ -1,0 +1,302 @@
+/// Makes the plan that turns the maps of one family into what a table wants.
+///
+/// Pure and deterministic. Whatever is the same stays untouched: an endpoint keeps its id, a
+/// list its index, a service port its id and counters.
+public struct Planner {
+  private let old: FamilyState
+  private var plan: FamilyPlan
+  /// Service ports for which no free index was left.
+  private var deferred: Set<ServicePortName> = []
+  private var serviceIDs: [ServicePortName: UInt32] = [:]
+  private var nameOfService: [UInt32: ServicePortName] = [:]
+  private var freeServices: IndexAllocator
+  private var freeFrontends: IndexAllocator
+  private var freeLists: IndexAllocator
+  private var freeEndpoints: IndexAllocator
+  private var freeSlots: RangeAllocator
+  private var indexByKey: [FrontendKey: UInt32]
+  /// The lists of the new state, by list index.
+  private var wanted: [UInt32: WantedList] = [:]
+  private var listsOfService: [UInt32: [UInt32]] = [:]
+  private var oldListsOfService: [UInt32: [UInt32]] = [:]
+
+  private struct WantedList {
+    var service: UInt32
+    var backends: [Backend]
+    var isNew: Bool
+  }
+
+  /// - Parameters:
+  ///   - state: what the maps hold.
+  ///   - table: what they shall hold; frontends of other families are passed over.
+  /// - Throws: when the table does not fit even into empty maps.
+  public static func plan(
+    from state: FamilyState, to table: ServiceTable
+  ) throws(CapacityError) -> FamilyPlan {
+    var frontends = table.frontends.filter { $0.key.address.family == state.family }
+    let shortages = FamilyState.shortages(
+      of: frontends, family: state.family, capacities: state.capacities)
+    guard shortages.isEmpty else { throw CapacityError(shortages: shortages) }
+    var isComplete = true
+    while true {
+      var planner = Planner(old: state)
+      var plan = planner.make(frontends)
+      if planner.deferred.isEmpty {
+        plan.isComplete = isComplete
+        return plan
+      }
+      // Free indexes ran out, though the whole fits: these service ports wait for what this
+      // plan frees, and until then stay as they are.
+      isComplete = false
+      frontends = planner.postponed(frontends)
+    }
+  }
+
+  /// Moves lists into the gaps in front of them, so that the room behind becomes one piece.
+  /// Empty when there is nothing to gain.
+  public static func compaction(of state: FamilyState) -> FamilyPlan {
+    var plan = FamilyPlan(family: state.family)
+    var free = RangeAllocator(limit: state.capacities.physicalBackends, used: state.lists.values)
+    let lists = state.lists.sorted { $0.value.base > $1.value.base }
+    for (index, range) in lists where range.count > 0 {
+      guard let place = free.allocate(Int(range.count)), place.base < range.base else { continue }
+      plan.slots.append(.init(base: place.base, slots: Array(state.slots(of: index))))
+      plan.publishLists.append(.init(list: index, range: place))
+    }
+    plan.isComplete = false
+    return plan
+  }
+
+  /// `frontends` without the deferred service ports, and with what serves their keys now.
+  private func postponed(_ frontends: [Frontend]) -> [Frontend] {
+    frontends.compactMap { frontend in
+      guard deferred.contains(frontend.service) else { return frontend }
+      guard let index = indexByKey[frontend.key], let record = old.frontends[index],
+        let service = old.services[record.service]
+      else { return nil }
+      return Frontend(
+        key: frontend.key, kind: record.kind, service: service.name,
+        affinityTimeout: service.affinityTimeout,
+        backends: old.slots(of: record.list).map(\.backend))
+    }
+  }
+
+  private init(old: FamilyState) {
+    self.old = old
+    plan = FamilyPlan(family: old.family)
+    let room = old.capacities
+    freeServices = IndexAllocator(limit: room.services, used: old.services.keys)
+    freeFrontends = IndexAllocator(limit: room.frontends, used: old.frontends.keys)
+    freeLists = IndexAllocator(limit: room.frontends, used: old.lists.keys)
+    freeSlots = RangeAllocator(limit: room.physicalBackends, used: old.lists.values)
+    freeEndpoints = IndexAllocator(
+      limit: room.physicalBackends,
+      used: old.endpoints.indices.lazy.filter { old.endpoints[$0].service != nil }
+        .map { UInt32($0) })
+    for (id, record) in old.services { serviceIDs[record.name] = id }
+    indexByKey = [:]
+    indexByKey.reserveCapacity(old.frontends.count)
+    for (index, record) in old.frontends {
+      indexByKey[record.key] = index
+      if oldListsOfService[record.service]?.contains(record.list) != true {
+        oldListsOfService[record.service, default: []].append(record.list)
+      }
+    }
+  }
+
+  private mutating func make(_ frontends: [Frontend]) -> FamilyPlan {
+    let services = assignServices(frontends)
+    // Frontends that stay claim their lists first; the others join them where they can.
+    var fresh: [(Frontend, UInt32)] = []
+    for (frontend, service) in zip(frontends, services) {
+      guard let service else { continue }
+      guard let index = indexByKey[frontend.key], let record = old.frontends[index],
+        record.service == service
+      else {
+        fresh.append((frontend, service))
+        continue
+      }
+      let list = claim(record.list, service: service, backends: frontend.backends)
+      keep(index, record, as: frontend, service: service, list: list)
+    }
+    for (frontend, service) in fresh {
+      guard let list = share(service: service, backends: frontend.backends) else {
+        deferred.insert(frontend.service)
+        continue
+      }
+      if let index = indexByKey[frontend.key], let record = old.frontends[index] {
+        keep(index, record, as: frontend, service: service, list: list)
+      } else {
+        insert(frontend, service: service, list: list)
+      }
+    }
+    deleteVanished(frontends)
+    writeLists()
+    releaseEndpoints()
+    deleteServices(keeping: services)
+    return plan
+  }
+
+  // MARK: Service ports
+
+  /// The id of each frontend's service port; nil when none is free before a grace period.
+  private mutating func assignServices(_ frontends: [Frontend]) -> [UInt32?] {
+    var written = Set<UInt32>()
+    return frontends.map { frontend in
+      let record = ServiceRecord(
+        name: frontend.service, affinityTimeout: frontend.affinityTimeout)
+      if let id = serviceIDs[frontend.service] {
+        nameOfService[id] = frontend.service
+        if let known = old.services[id], known != record, written.insert(id).inserted {
+          plan.services.append(.init(id: id, record: record, isNew: false))
+        }
+        return id
+      }
+      guard let id = freeServices.allocate() else {
+        deferred.insert(frontend.service)
+        return nil
+      }
+      serviceIDs[frontend.service] = id
+      nameOfService[id] = frontend.service
+      written.insert(id)
+      plan.services.append(.init(id: id, record: record, isNew: true))
+      return id
+    }
+  }
+
+  private mutating func deleteServices(keeping used: [UInt32?]) {
+    let used = Set(used.compactMap { $0 })
+    plan.deletedServices = old.services.keys.filter { !used.contains($0) }.sorted()
+  }
+
+  // MARK: Frontends
+
+  private mutating func keep(
+    _ index: UInt32, _ record: FrontendRecord, as frontend: Frontend, service: UInt32,
+    list: UInt32?
+  ) {
+    guard let list else {
+      deferred.insert(frontend.service)
+      return
+    }
+    let new = FrontendRecord(
+      key: record.key, kind: frontend.kind, service: service, list: list)
+    if new != record { plan.retargets.append(.init(index: index, record: new)) }
+  }
+
+  private mutating func insert(_ frontend: Frontend, service: UInt32, list: UInt32) {
+    guard let index = freeFrontends.allocate() else {
+      deferred.insert(frontend.service)
+      return
+    }
+    let write = FamilyPlan.FrontendWrite(
+      index: index,
+      record: FrontendRecord(
+        key: frontend.key, kind: frontend.kind, service: service, list: list))
+    plan.newFrontends.append(write)
+    plan.insertKeys.append(write)
+  }
+
+  private mutating func deleteVanished(_ frontends: [Frontend]) {
+    let wantedKeys = Set(frontends.lazy.map(\.key))
+    for (index, record) in old.frontends where !wantedKeys.contains(record.key) {
+      plan.deleteKeys.append(.init(index: index, record: record))
+    }
+    plan.deleteKeys.sort { $0.index < $1.index }
+  }
+
+  // MARK: Lists
+
+  /// The list that a frontend had goes on, with new contents, unless another frontend that
+  /// shared it wants something else.
+  private mutating func claim(_ list: UInt32, service: UInt32, backends: [Backend]) -> UInt32? {
+    if let claimed = wanted[list] {
+      return claimed.backends == backends ? list : share(service: service, backends: backends)
+    }
+    wanted[list] = WantedList(service: service, backends: backends, isNew: false)
+    listsOfService[service, default: []].append(list)
+    return list
+  }
+
+  /// A list of the service with these backends: one that is there already, or a new one.
+  private mutating func share(service: UInt32, backends: [Backend]) -> UInt32? {
+    for list in listsOfService[service] ?? [] where wanted[list]?.backends == backends {
+      return list
+    }
+    guard let list = freeLists.allocate() else { return nil }
+    wanted[list] = WantedList(service: service, backends: backends, isNew: true)
+    listsOfService[service, default: []].append(list)
+    return list
+  }
+
+  private mutating func writeLists() {
+    for service in listsOfService.keys.sorted() {
+      var known: [Backend: Slot]?
+      for index in listsOfService[service] ?? [] {
+        guard let list = wanted[index] else { continue }
+        let before = list.isNew ? [] : old.slots(of: index)
+        if !list.isNew && before.lazy.map(\.backend).elementsEqual(list.backends) { continue }
+        if known == nil { known = slotsByBackend(ofService: service) }
+        guard let range = freeSlots.allocate(list.backends.count),
+          let slots = makeSlots(list.backends, service: service, known: &known)
+        else {
+          if let name = nameOfService[service] { deferred.insert(name) }
+          continue
+        }
+        if !slots.isEmpty { plan.slots.append(.init(base: range.base, slots: slots)) }
+        let write = FamilyPlan.ListWrite(list: index, range: range)
+        if list.isNew { plan.newLists.append(write) } else { plan.publishLists.append(write) }
+      }
+    }
+  }
+
+  private func slotsByBackend(ofService service: UInt32) -> [Backend: Slot] {
+    var result: [Backend: Slot] = [:]
+    for list in oldListsOfService[service] ?? [] {
+      for slot in old.slots(of: list) { result[slot.backend] = slot }
+    }
+    return result
+  }
+
+  private mutating func makeSlots(
+    _ backends: [Backend], service: UInt32, known: inout [Backend: Slot]?
+  ) -> [Slot]? {
+    var slots: [Slot] = []
+    slots.reserveCapacity(backends.count)
+    for backend in backends {
+      if let slot = known?[backend] {
+        slots.append(slot)
+        continue
+      }
+      guard let id = freeEndpoints.allocate() else { return nil }
+      let before = Int(id) < old.endpoints.count ? old.endpoints[Int(id)] : EndpointRecord()
+      let slot = Slot(backend: backend, endpoint: id, generation: before.generation &+ 1)
+      known?[backend] = slot
+      plan.newEndpoints.append(
+        .init(id: id, record: EndpointRecord(generation: slot.generation, service: service)))
+      slots.append(slot)
+    }
+    return slots
+  }
+
+  // MARK: What goes
+
+  /// Endpoints that no list of the new state holds. Records of a plan that was interrupted are
+  /// found here too: they name a service, and no list holds them.
+  private mutating func releaseEndpoints() {
+    var kept = [Bool](repeating: false, count: old.endpoints.count)
+    func keep(_ slots: some Sequence<Slot>) {
+      for slot in slots where Int(slot.endpoint) < kept.count { kept[Int(slot.endpoint)] = true }
+    }
+    var rewritten = Set<UInt32>()
+    for write in plan.publishLists { rewritten.insert(write.list) }
+    for (index, list) in wanted where !list.isNew && !rewritten.contains(index) {
+      keep(old.slots(of: index))
+    }
+    for write in plan.slots { keep(write.slots) }
+    for id in old.endpoints.indices where old.endpoints[id].service != nil && !kept[id] {
+      let record = EndpointRecord(generation: old.endpoints[id].generation &+ 1, service: nil)
+      plan.releasedEndpoints.append(.init(id: UInt32(id), record: record))
+    }
+  }
+}
