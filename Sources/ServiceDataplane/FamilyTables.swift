@@ -3,9 +3,12 @@ import CServiceABI
 import ServiceMaps
 
 /// The maps of one family, opened for writing.
-struct FamilyTables<Wire: WireFamily>: Sendable {
+struct FamilyTables<Wire: WireFamily>: Sendable
+where
+  Wire.Key: BitwiseCopyable, Wire.WireFrontend: BitwiseCopyable, Wire.WireSlot: BitwiseCopyable
+{
   let keys: HashMap<Wire.Key, UInt32>
-  let frontends: MappedArray<Wire.Frontend>
+  let frontends: MappedArray<Wire.WireFrontend>
   let lists: MappedArray<UInt64>
   let slots: MappedArray<Wire.WireSlot>
   let endpoints: MappedArray<svc_endpoint>

@@ -5,9 +5,9 @@ public import CServiceABI
 /// Wire structs hold addresses and ports in network byte order, model values in host byte order;
 /// this folder is the only place where one becomes the other.
 public protocol WireFamily: Sendable {
-  associatedtype Key: BitwiseCopyable & Sendable
-  associatedtype Frontend: BitwiseCopyable & Sendable
-  associatedtype WireSlot: BitwiseCopyable & Sendable
+  associatedtype Key: Sendable
+  associatedtype WireFrontend: Sendable
+  associatedtype WireSlot: Sendable
 
   static var family: IPFamily { get }
   /// Where in `Frontend` the word lies that names service port and list, in bytes.
@@ -17,9 +17,9 @@ public protocol WireFamily: Sendable {
 
   static func key(_ key: FrontendKey) -> Key
   static func frontendKey(_ key: Key) -> FrontendKey?
-  static func frontend(_ record: FrontendRecord) -> Frontend
+  static func frontend(_ record: FrontendRecord) -> WireFrontend
   /// nil when the record is not one that socklb wrote.
-  static func record(_ frontend: Frontend) -> FrontendRecord?
+  static func record(_ frontend: WireFrontend) -> FrontendRecord?
   static func slot(_ slot: Slot) -> WireSlot
   static func slot(_ slot: WireSlot) -> Slot?
 }
@@ -41,12 +41,16 @@ public enum WireV4: WireFamily {
   }
 
   public static func frontend(_ record: FrontendRecord) -> svc_frontend4 {
-    svc_frontend4(
-      key: key(record.key), target: record.target, kind: record.kind.wire.rawValue, zero: 0)
+    let key = key(record.key)
+    return svc_frontend4(
+      addr_be: key.addr_be, port_be: key.port_be, protocol: key.protocol, zero_key: 0,
+      target: record.target, kind: record.kind.wire.rawValue, zero: 0)
   }
 
   public static func record(_ frontend: svc_frontend4) -> FrontendRecord? {
-    makeRecord(frontendKey(frontend.key), frontend.kind, frontend.target)
+    let address = IPAddress(v4: UInt32(bigEndian: frontend.addr_be))
+    return makeRecord(
+      makeKey(address, frontend.port_be, frontend.protocol), frontend.kind, frontend.target)
   }
 
   public static func slot(_ slot: Slot) -> svc_slot4 {
@@ -80,11 +84,16 @@ public enum WireV6: WireFamily {
   }
 
   public static func frontend(_ record: FrontendRecord) -> svc_frontend6 {
-    svc_frontend6(key: key(record.key), kind: record.kind.wire.rawValue, target: record.target)
+    let key = key(record.key)
+    return svc_frontend6(
+      addr_be: key.addr_be, port_be: key.port_be, protocol: key.protocol, zero_key: 0,
+      kind: record.kind.wire.rawValue, target: record.target)
   }
 
   public static func record(_ frontend: svc_frontend6) -> FrontendRecord? {
-    makeRecord(frontendKey(frontend.key), frontend.kind, frontend.target)
+    makeRecord(
+      makeKey(address(frontend.addr_be), frontend.port_be, frontend.protocol), frontend.kind,
+      frontend.target)
   }
 
   public static func slot(_ slot: Slot) -> svc_slot6 {

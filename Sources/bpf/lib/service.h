@@ -25,10 +25,12 @@ enum verdict {
 		copy_words((key).addr_be, (to)->w);   \
 	} while (0)
 
-#define same_key4(a, b) (*(const __u64 *)(a) == *(const __u64 *)(b))
-#define same_key6(a, b)                                                        \
-	(same_words((a)->addr_be, (b)->addr_be) && (a)->port_be == (b)->port_be && \
-	 (a)->protocol == (b)->protocol)
+/* A frontend begins with the members of its key. */
+#define same_key4(frontend, key) (*(const __u64 *)(frontend) == *(const __u64 *)(key))
+#define same_key6(frontend, key)                           \
+	(same_words((frontend)->addr_be, (key)->addr_be) && \
+	 (frontend)->port_be == (key)->port_be &&           \
+	 (frontend)->protocol == (key)->protocol)
 
 #define copy_slot4(flow, slot)                           \
 	do {                                             \
@@ -79,7 +81,7 @@ static __always_inline void count(void *counters, __u32 service, enum verdict ve
 				return NOT_A_SERVICE;                                          \
 			__u32 at = *(volatile __u32 *)index;                                   \
 			frontend = bpf_map_lookup_elem(&frontends##family, &at);               \
-			if (frontend && same_key##family(&frontend->key, &key)) {              \
+			if (frontend && same_key##family(frontend, &key)) {              \
 				*target = *(volatile __u64 *)&frontend->target;                \
 				return TRANSLATED;                                             \
 			}                                                                      \

@@ -55,19 +55,26 @@ struct svc_key6 {
 };
 
 /*
- * frontends4, frontends6: ARRAY, mmapped. The key is echoed so that a program
- * that raced with a recycled hash element notices. `target` is one word, so
- * service port and list change together: service << 32 | list.
+ * frontends4, frontends6: ARRAY, mmapped. It begins with the members of its key
+ * (abi_check.c sees to that), so that a program that raced with a recycled hash
+ * element notices. `target` is one word, so service port and list change
+ * together: service << 32 | list.
  */
 struct svc_frontend4 {
-	struct svc_key4 key;
+	__be32 addr_be;
+	__be16 port_be;
+	__u8 protocol;
+	__u8 zero_key;
 	__u64 target;
 	__u32 kind;
 	__u32 zero;
 };
 
 struct svc_frontend6 {
-	struct svc_key6 key;
+	__be32 addr_be[4];
+	__be16 port_be;
+	__u8 protocol;
+	__u8 zero_key;
 	__u32 kind;
 	__u64 target;
 };
