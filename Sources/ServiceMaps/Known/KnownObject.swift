@@ -1,15 +1,23 @@
 /// An object that was applied, with what socklb added to it.
 public struct KnownObject: Hashable, Sendable {
   /// As its manifest says, without anything assigned.
-  public var object: KubernetesObject
+  public var object: KubernetesObject { box.object }
   /// The whole object in canonical JSON (see `ManifestObject.json`).
   public var json: [UInt8]
   /// The clusterIPs that the manifest does not give: allocated here, or kept from a
   /// predecessor. At most one per family. nodePorts will be kept in the same way.
   public var assignedClusterIPs: [IPAddress]
+  private let box: Box
+
+  /// Objects are large values with many references; this makes moving them about cheap.
+  private final class Box: Sendable {
+    let object: KubernetesObject
+
+    init(_ object: KubernetesObject) { self.object = object }
+  }
 
   public init(object: KubernetesObject, json: [UInt8], assignedClusterIPs: [IPAddress] = []) {
-    self.object = object
+    box = Box(object)
     self.json = json
     self.assignedClusterIPs = assignedClusterIPs
   }
@@ -25,6 +33,17 @@ public struct KnownObject: Hashable, Sendable {
   public var clusterIPs: [IPAddress] {
     guard case .service(let service) = object, service.hasClusterIPs else { return [] }
     return service.clusterIPs + assignedClusterIPs
+  }
+}
+
+extension KnownObject {
+  public static func == (a: KnownObject, b: KnownObject) -> Bool {
+    a.json == b.json && a.assignedClusterIPs == b.assignedClusterIPs && a.object == b.object
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(json)
+    hasher.combine(assignedClusterIPs)
   }
 }
 

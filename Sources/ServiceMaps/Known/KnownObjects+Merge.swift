@@ -13,32 +13,29 @@ extension KnownObjects {
     var result = ChangeSet()
     let manifests = KnownObjects.withoutRepetitions(input, &result.diagnostics)
 
-    var merged = prune ? KnownObjects() : self
-    merged.objects.reserveCapacity(merged.count + manifests.count)
-    for manifest in manifests {
-      merged.objects[manifest.object.id] = KnownObject(
-        object: manifest.object, json: manifest.json)
-    }
-    merged.assignClusterIPs(manifests, before: self, cidrs: cidrs, &result.diagnostics)
+    let assigned = assignClusterIPs(
+      manifests, prune: prune, cidrs: cidrs, &result.diagnostics)
     if result.isRefused { return result }
 
-    for manifest in manifests {
+    // In place from here on: a copy of what is known would cost more than all the rest.
+    var pruned: [ObjectID] = []
+    if prune {
+      let named = Set(manifests.lazy.map(\.object.id))
+      pruned = objects.keys.filter { !named.contains($0) }.sorted()
+      for id in pruned { objects[id] = nil }
+    }
+    objects.reserveCapacity(objects.count + manifests.count)
+    result.changes.reserveCapacity(manifests.count + pruned.count)
+    for (i, manifest) in manifests.enumerated() {
       let id = manifest.object.id
-      let action: ObjectChange.Action =
-        if let old = objects[id] {
-          old.json == manifest.json
-            && old.assignedClusterIPs == merged.objects[id]?.assignedClusterIPs
-            ? .unchanged : .configured
-        } else {
-          .created
-        }
+      let new = KnownObject(
+        object: manifest.object, json: manifest.json, assignedClusterIPs: assigned[i] ?? [])
+      let old = objects.updateValue(new, forKey: id)
+      let isSame = old?.json == new.json && old?.assignedClusterIPs == new.assignedClusterIPs
+      let action: ObjectChange.Action = isSame ? .unchanged : old == nil ? .created : .configured
       result.changes.append(ObjectChange(id: id, action: action))
     }
-    if prune {
-      let gone = objects.keys.filter { merged.objects[$0] == nil }.sorted()
-      result.changes += gone.map { ObjectChange(id: $0, action: .pruned) }
-    }
-    self = merged
+    result.changes += pruned.map { ObjectChange(id: $0, action: .pruned) }
     return result
   }
 
@@ -77,21 +74,20 @@ extension KnownObjects {
     var families: [IPFamily]
   }
 
-  /// Settles the clusterIPs of the Services among `manifests`, which are already in `self`.
+  /// The clusterIPs to assign to Services among `manifests`, by their position there.
   ///
   /// In the order in which the API server would know of them: first what Services already have,
   /// then what the input asks for, then what is to be allocated.
-  private mutating func assignClusterIPs(
-    _ manifests: [ManifestObject], before: KnownObjects, cidrs: ServiceCIDRs,
+  private func assignClusterIPs(
+    _ manifests: [ManifestObject], prune: Bool, cidrs: ServiceCIDRs,
     _ diagnostics: inout [Diagnostic]
-  ) {
-    var assignments = KnownObjects.assignments(
-      of: manifests, before: before, cidrs: cidrs, &diagnostics)
-    if assignments.isEmpty { return }
+  ) -> [Int: [IPAddress]] {
+    var assignments = assignments(of: manifests, cidrs: cidrs, &diagnostics)
+    if assignments.isEmpty { return [:] }
     // By name, so that the order of the documents decides nothing.
     assignments.sort { $0.name < $1.name }
     var allocator = ClusterIPAllocator(cidrs: cidrs)
-    claimUntouched(manifests, in: &allocator)
+    if !prune { claimUntouched(by: manifests, in: &allocator) }
 
     var assigned: [[IPAddress]] = []
     for assignment in assignments {
@@ -113,6 +109,7 @@ extension KnownObjects {
             "\(address) is already allocated to Service \(owner)"))
       }
     }
+    var result: [Int: [IPAddress]] = [:]
     for (i, assignment) in assignments.enumerated() {
       for family in assignment.families {
         let has = (assignment.explicit + assigned[i]).contains { $0.family == family }
@@ -127,24 +124,23 @@ extension KnownObjects {
         }
       }
       // The primary family first, as `ipFamilies` may have changed their order.
-      let ordered = assignment.families.compactMap { family in
+      if assigned[i].isEmpty { continue }
+      result[assignment.manifest] = assignment.families.compactMap { family in
         assigned[i].first { $0.family == family }
       }
-      let id = ObjectID(kind: .service, name: assignment.name)
-      objects[id]?.assignedClusterIPs = ordered
     }
     KnownObjects.noteOutside(cidrs, assignments.map { ($0.name, $0.explicit) }, &diagnostics)
+    return result
   }
 
-  private static func assignments(
-    of manifests: [ManifestObject], before: KnownObjects, cidrs: ServiceCIDRs,
-    _ diagnostics: inout [Diagnostic]
+  private func assignments(
+    of manifests: [ManifestObject], cidrs: ServiceCIDRs, _ diagnostics: inout [Diagnostic]
   ) -> [Assignment] {
     var assignments: [Assignment] = []
     for (i, manifest) in manifests.enumerated() {
       guard case .service(let service) = manifest.object, service.hasClusterIPs else { continue }
       let name = service.meta.name
-      let predecessor = before.objects[ObjectID(kind: .service, name: name)]?.clusterIPs ?? []
+      let predecessor = objects[ObjectID(kind: .service, name: name)]?.clusterIPs ?? []
       let wanted = WantedFamilies(service: service, predecessor: predecessor, cidrs: cidrs)
       for problem in wanted.problems {
         diagnostics.append(
@@ -160,9 +156,8 @@ extension KnownObjects {
 
   /// Claims the addresses of the Services that the input does not name.
   private func claimUntouched(
-    _ manifests: [ManifestObject], in allocator: inout ClusterIPAllocator
+    by manifests: [ManifestObject], in allocator: inout ClusterIPAllocator
   ) {
-    if count == manifests.count { return }
     let touched = Set(manifests.lazy.map(\.object.id))
     for (id, known) in objects where id.kind == .service && !touched.contains(id) {
       for address in known.clusterIPs { _ = allocator.claim(address, for: id.name) }
