@@ -1,0 +1,65 @@
+/// What the table holds for one service port: the line of the `services` view.
+struct ServiceSummary {
+  var name: ServicePortName
+  /// In the order of `FrontendKind`, each once.
+  var kinds: [FrontendKind]
+  /// Sorted.
+  var frontends: [FrontendKey]
+  var affinityTimeout: UInt32?
+  /// Sorted, each once: of both families.
+  var backends: [Backend]
+
+  /// `namespace/name:port`; the number stands for a port without a name.
+  var label: String {
+    name.port.isEmpty && !frontends.isEmpty
+      ? "\(name.service):\(frontends[0].port)" : "\(name.service):\(name.port)"
+  }
+}
+
+extension TableDump {
+  /// Sorted by service, port name and protocol.
+  var summaries: [ServiceSummary] {
+    let frontends = table.frontends
+    let order = frontends.indices.sorted { a, b in
+      let (left, right) = (frontends[a].service, frontends[b].service)
+      return left == right ? a < b : left < right
+    }
+    var summaries: [ServiceSummary] = []
+    var start = 0
+    while start < order.count {
+      let name = frontends[order[start]].service
+      var end = start + 1
+      while end < order.count && frontends[order[end]].service == name { end += 1 }
+      summaries.append(ServiceSummary(name, order[start..<end].map { frontends[$0] }))
+      start = end
+    }
+    return summaries
+  }
+
+  /// Those with a summary, and those that were counted and have left the table since.
+  var countedServices: [(label: String, name: ServicePortName, counters: ServiceCounters)] {
+    let summaries = summaries
+    var result = summaries.map { ($0.label, $0.name, counters[$0.name] ?? ServiceCounters()) }
+    let present = Set(summaries.lazy.map(\.name))
+    for (name, counters) in counters where !present.contains(name) {
+      result.append(("\(name.service):\(name.port)", name, counters))
+    }
+    return result.sorted { $0.1 < $1.1 }
+  }
+}
+
+extension ServiceSummary {
+  /// - Parameter frontends: not empty, sorted by key.
+  fileprivate init(_ name: ServicePortName, _ frontends: [Frontend]) {
+    self.name = name
+    kinds = FrontendKind.allCases.filter { kind in frontends.contains { $0.kind == kind } }
+    self.frontends = frontends.map(\.key)
+    affinityTimeout = frontends.first?.affinityTimeout
+    // The frontends of one family mostly share one list.
+    var lists: [[Backend]] = []
+    for frontend in frontends where lists.last != frontend.backends {
+      lists.append(frontend.backends)
+    }
+    backends = lists.count == 1 ? lists[0] : Array(Set(lists.joined())).sorted()
+  }
+}

@@ -1,0 +1,127 @@
+extension TableDump {
+  /// One entry per line, made for grep and awk: fields are separated by one space and hold none,
+  /// `namespace/name:port` is in every line, and what is none or empty is written `none` or `-`.
+  ///
+  /// ```
+  /// frontends  10.96.0.10:53/UDP ClusterIP kube-system/kube-dns:dns affinity=none backends=10.0.0.1:53,10.0.0.2:53
+  /// services   kube-system/kube-dns:dns UDP ClusterIP frontends=10.96.0.10:53 affinity=none backends=2
+  /// backends   10.96.0.10:53/UDP -> 10.0.0.1:53 kube-system/kube-dns:dns
+  /// counters   kube-system/kube-dns:dns UDP translated=12 refused=0
+  /// ```
+  ///
+  /// `all` has the lines of all views, each with the view's name in front.
+  func text(_ view: DumpView) -> [UInt8] {
+    var output = OutputBuffer()
+    output.reserve(table.frontends.count * 256)
+    switch view {
+    case .frontends: TableDump.appendFrontends(table, prefix: "", to: &output)
+    case .services: appendServices(prefix: "", to: &output)
+    case .backends: appendBackends(prefix: "", to: &output)
+    case .counters: appendCounters(prefix: "", to: &output)
+    case .all:
+      appendServices(prefix: "service ", to: &output)
+      TableDump.appendFrontends(table, prefix: "frontend ", to: &output)
+      appendBackends(prefix: "backend ", to: &output)
+      appendCounters(prefix: "counters ", to: &output)
+    }
+    return output.bytes
+  }
+
+  private static func appendFrontends(
+    _ table: ServiceTable, prefix: String, to output: inout OutputBuffer
+  ) {
+    for frontend in table.frontends {
+      output.append(prefix)
+      output.append(frontend)
+      output.append("\n")
+    }
+  }
+
+  private func appendServices(prefix: String, to output: inout OutputBuffer) {
+    for summary in summaries {
+      output.append(prefix)
+      output.append(summary.label)
+      output.append(" ")
+      output.append(summary.name.transport.description)
+      output.append(" ")
+      output.append(summary.kinds.map(\.rawValue).joined(separator: ","))
+      output.append(" frontends=")
+      for (i, key) in summary.frontends.enumerated() {
+        if i > 0 { output.append(",") }
+        output.append(key.address, key.port)
+      }
+      output.append(affinity: summary.affinityTimeout)
+      output.append(" backends=")
+      output.append(number: UInt(summary.backends.count))
+      output.append("\n")
+    }
+  }
+
+  private func appendBackends(prefix: String, to output: inout OutputBuffer) {
+    for frontend in table.frontends {
+      for backend in frontend.backends {
+        output.append(prefix)
+        output.append(frontend.key)
+        output.append(" -> ")
+        output.append(backend.address, backend.port)
+        output.append(" ")
+        output.append(label: frontend)
+        output.append("\n")
+      }
+    }
+  }
+
+  private func appendCounters(prefix: String, to output: inout OutputBuffer) {
+    for (label, name, counters) in countedServices {
+      output.append(prefix)
+      output.append(label)
+      output.append(" ")
+      output.append(name.transport.description)
+      output.append(" translated=")
+      output.append(number: counters.translated)
+      output.append(" refused=")
+      output.append(number: counters.refused)
+      output.append("\n")
+    }
+  }
+}
+
+extension OutputBuffer {
+  /// The line of the `frontends` view, without its end.
+  mutating func append(_ frontend: Frontend) {
+    append(frontend.key)
+    append(" ")
+    append(frontend.kind.rawValue)
+    append(" ")
+    append(label: frontend)
+    append(affinity: frontend.affinityTimeout)
+    append(" backends=")
+    if frontend.backends.isEmpty { append("-") }
+    for i in frontend.backends.indices {
+      if i > 0 { append(",") }
+      append(frontend.backends[i].address, frontend.backends[i].port)
+    }
+  }
+
+  /// `namespace/name:port`; the number stands for a port without a name.
+  fileprivate mutating func append(label frontend: Frontend) {
+    append(frontend.service.service)
+    append(":")
+    if frontend.service.port.isEmpty {
+      append(number: frontend.key.port.number)
+    } else {
+      append(frontend.service.port)
+    }
+  }
+
+  /// ` affinity=none` or ` affinity=10800s`.
+  fileprivate mutating func append(affinity timeout: UInt32?) {
+    append(" affinity=")
+    guard let timeout else {
+      append("none")
+      return
+    }
+    append(number: timeout)
+    append("s")
+  }
+}

@@ -1,0 +1,54 @@
+/// An object that was applied, with what socklb added to it.
+public struct KnownObject: Hashable, Sendable {
+  /// As its manifest says, without anything assigned.
+  public var object: KubernetesObject { box.object }
+  /// The whole object in canonical JSON (see `ManifestObject.json`).
+  public var json: [UInt8]
+  /// The clusterIPs that the manifest does not give: allocated here, or kept from a
+  /// predecessor. At most one per family. nodePorts will be kept in the same way.
+  public var assignedClusterIPs: [IPAddress]
+  private let box: Box
+
+  /// Objects are large values with many references; this makes moving them about cheap.
+  private final class Box: Sendable {
+    let object: KubernetesObject
+
+    init(_ object: KubernetesObject) { self.object = object }
+  }
+
+  public init(object: KubernetesObject, json: [UInt8], assignedClusterIPs: [IPAddress] = []) {
+    box = Box(object)
+    self.json = json
+    self.assignedClusterIPs = assignedClusterIPs
+  }
+
+  /// The Service with its assigned clusterIPs in place; nil for other kinds.
+  public var service: Service? {
+    guard case .service(var service) = object else { return nil }
+    if service.hasClusterIPs { service.clusterIPs += assignedClusterIPs }
+    return service
+  }
+
+  /// Explicit clusterIPs, then assigned ones: the first is the primary, as in the API.
+  public var clusterIPs: [IPAddress] {
+    guard case .service(let service) = object, service.hasClusterIPs else { return [] }
+    return service.clusterIPs + assignedClusterIPs
+  }
+}
+
+extension KnownObject {
+  public static func == (a: KnownObject, b: KnownObject) -> Bool {
+    a.json == b.json && a.assignedClusterIPs == b.assignedClusterIPs && a.object == b.object
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(json)
+    hasher.combine(assignedClusterIPs)
+  }
+}
+
+extension Service {
+  /// False for headless Services and for ExternalName, which is skipped even when a clusterIP is
+  /// set (pkg/proxy/util/utils.go, ShouldSkipService).
+  var hasClusterIPs: Bool { !isHeadless && kind != .externalName }
+}
