@@ -123,18 +123,34 @@ public struct KernelTables: Sendable {
 
   // MARK: Writing
 
-  /// Makes the maps hold `table`: only what differs is written, service by service.
+  /// A change that was found to fit; nothing of it is written yet.
+  public struct Preparation: Sendable {
+    fileprivate var table: ServiceTable
+    fileprivate var states: [FamilyState]
+    fileprivate var plans: [FamilyPlan]
+
+    /// The maps hold the table already.
+    public var isEmpty: Bool { plans.allSatisfy { $0.isEmpty && $0.isComplete } }
+    /// What the maps held when the change was prepared.
+    public var before: ServiceTable { ServiceTable(states: states) }
+  }
+
+  /// Plans what has to be written so that the maps hold `table`. Throws `.capacity` when it does
+  /// not fit. Only for whoever holds the lock: nobody else may write before `commit`.
+  public func prepare(_ table: ServiceTable) throws(DataplaneError) -> Preparation {
+    let states = try readStates()
+    return Preparation(table: table, states: states, plans: try plan(states, table))
+  }
+
+  /// Writes what was prepared, service by service: whoever connects meanwhile gets a backend of
+  /// the old or of the new list.
   ///
-  /// Nothing is written when it does not fit. A failure in the middle leaves each service with
-  /// its old or its new backends; the next `apply` goes on from there.
-  ///
-  /// - Returns: whether anything was written.
-  @discardableResult
-  public func apply(_ table: ServiceTable) throws(DataplaneError) -> Bool {
+  /// A failure in the middle leaves each service with its old or its new backends; preparing
+  /// and committing again goes on from there.
+  public func commit(_ preparation: Preparation) throws(DataplaneError) {
     try waitIfPending()
-    var states = try readStates()
-    var plans = try plan(states, table)
-    var wrote = false
+    var states = preparation.states
+    var plans = preparation.plans
     var compacted = false
     while plans.contains(where: { !$0.isEmpty || !$0.isComplete }) {
       if !plans.contains(where: { !$0.isEmpty }) {
@@ -148,12 +164,10 @@ public struct KernelTables: Sendable {
         compacted = true
       }
       try write(plans)
-      wrote = true
       if plans.allSatisfy(\.isComplete) { break }
       states = try readStates()
-      plans = try plan(states, table)
+      plans = try plan(states, preparation.table)
     }
-    return wrote
   }
 
   private func plan(
