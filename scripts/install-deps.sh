@@ -4,14 +4,19 @@
 # Exits 77 when something is missing and this user may not install it.
 set -eu
 
-# What the Swift toolchain needs to link, and what socklb links in: libbpf, libelf, zlib, libyaml.
-build_packages='libbpf-dev libelf-dev zlib1g-dev libyaml-dev pkg-config linux-libc-dev libc6-dev
-	libstdc++-12-dev binutils'
-# busybox-static is not here: it conflicts with busybox, so vm-test.sh unpacks it without installing.
-test_packages='iproute2 cpio qemu-system-x86 strace'
-demo_packages='curl iproute2 netcat-openbsd'
-bench_packages='iproute2'
-lint_packages='clang-format shellcheck'
+packages_for() {
+	case $1 in
+	# What the Swift toolchain needs to link, and what socklb links in.
+	build) echo libbpf-dev libelf-dev zlib1g-dev libyaml-dev pkg-config linux-libc-dev libc6-dev \
+		libstdc++-12-dev binutils ;;
+	# busybox-static conflicts with busybox: vm-test.sh unpacks it instead of installing it.
+	test) echo iproute2 cpio qemu-system-x86 strace ;;
+	demo) echo curl iproute2 netcat-openbsd ;;
+	bench) echo iproute2 ;;
+	lint) echo clang-format shellcheck ;;
+	*) return 1 ;;
+	esac
+}
 
 usage() {
 	sed -n '3s/^# //p' "$0" >&2
@@ -19,23 +24,19 @@ usage() {
 }
 
 purposes=
-while [ $# -gt 0 ]; do
-	[ "$1" = --for ] && [ $# -ge 2 ] || usage
-	case $2 in
-	build | test | demo | bench | lint) purposes="$purposes $2" ;;
-	*) usage ;;
-	esac
-	shift 2
-done
-
 wanted=
-for purpose in ${purposes:-build}; do
-	eval "wanted=\"\$wanted \$${purpose}_packages\""
+[ $# -gt 0 ] || set -- --for build
+while [ $# -gt 0 ]; do
+	[ "$1" = --for ] && [ $# -ge 2 ] && packages=$(packages_for "$2") || usage
+	purposes="$purposes $2"
+	wanted="$wanted $packages"
+	shift 2
 done
 
 # Anything called `swift` is not enough: Debian has a client of OpenStack Swift under that name.
 swift_is_there() {
-	version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p' | head -n 1)
+	version=$(swift --version 2>/dev/null \
+		| sed -n 's/.*Swift version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p' | head -n 1)
 	[ -n "$version" ] || return 1
 	# shellcheck disable=SC2086 # two numbers, split on purpose
 	set -- $version
@@ -43,7 +44,7 @@ swift_is_there() {
 }
 
 check_swift() {
-	case " ${purposes:-build} " in *" lint "* | *" build "*) ;; *) return 0 ;; esac
+	case "$purposes " in *" lint "* | *" build "*) ;; *) return 0 ;; esac
 	swift_is_there && return 0
 	echo "Swift 6.2 or newer is needed and is not in PATH (found: $(command -v swift || echo none))." >&2
 	echo "Get it from https://www.swift.org/install/linux/ and put its usr/bin into PATH." >&2

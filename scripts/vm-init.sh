@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The first process of the virtual machine that vm-test.sh boots. What it reports goes to the
 # second serial line; lines that begin with `vm: ` are read by vm-test.sh.
 export PATH=/bin HOME=/root

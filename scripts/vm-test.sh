@@ -71,7 +71,7 @@ follower=$!
 wait "$follower" || true
 if kill -0 "$qemu" 2>/dev/null; then
 	kill -KILL "$qemu"
-	wait "$qemu" || true
+	wait "$qemu" 2>/dev/null || true
 	qemu=
 	fail "no end after $limit seconds; killed"
 fi
@@ -83,7 +83,7 @@ ended=$(date +%s%N)
 
 result() { tr -d '\r' <"$work/tests" | sed -n "s/^vm: $1 //p" | tail -n 1; }
 
-if grep -aqE 'Kernel panic|Oops|BUG:|WARNING:|general protection|rcu.*(stall|self-detected)' \
+if grep -aqE 'Kernel panic|Oops|BUG:|WARNING: CPU|general protection|rcu.*(stall|self-detected)' \
 	"$work/console"; then
 	fail "the kernel complained"
 fi
