@@ -1,0 +1,170 @@
+#!/bin/bash
+# Runs the stages of the tests on what is already built, all of them even if one fails.
+# usage: test.sh [unit|cli|static|examples|kernel|vm]...              (default: all)
+#
+# A stage that cannot run here (no root, no network) is left out and named at the end. With
+# CI=true or KERNEL_TESTS=1 leaving one out, or skipping a kernel test, is a failure.
+# The last line, `result: N passed, M failed`, is for programs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=.build/release
+results=.build/test-results
+rm -rf "$results"
+mkdir -p "$results"
+
+strict=no
+[ "${CI:-}" != true ] && [ "${KERNEL_TESTS:-0}" != 1 ] || strict=yes
+
+left_out=()
+failed_stages=()
+passed=0 failed=0 kernel_run=0 kernel_skipped=0
+
+# stage NAME LIMIT COMMAND...: shows and keeps the output; `code` is how it ended.
+code=0
+stage() {
+	local name=$1 limit=$2 log=$results/$1.log viewer
+	shift 2
+	echo "== $name"
+	mkfifo "$log.pipe"
+	tee "$log" <"$log.pipe" &
+	viewer=$!
+	# In a process group of its own, so that the limit ends all of it; hence the trap below.
+	timeout --kill-after=20 "$limit" "$@" </dev/null >"$log.pipe" 2>&1 &
+	running=$!
+	code=0
+	wait "$running" || code=$?
+	running=
+	wait "$viewer"
+	rm "$log.pipe"
+	[ "$code" != 124 ] || echo "FAIL $name: no end after $limit s" | tee -a "$log"
+	[ "$code" = 0 ] || failed_stages+=("$name (exit $code)")
+}
+
+running=
+interrupted() {
+	[ -z "$running" ] || { kill -TERM "$running" && wait "$running"; } 2>/dev/null || true
+	exit 130
+}
+trap interrupted INT TERM
+
+leave_out() { left_out+=("$1"); echo "== left out: $1"; }
+
+count() { grep -c "$1" "$2" || true; }
+
+# A stage that broke without naming a failed test still counts as one.
+add() {
+	local ok=$1 bad=$2
+	[ "$code" = 0 ] || [ "$bad" -gt 0 ] || bad=1
+	passed=$((passed + ok)) failed=$((failed + bad))
+}
+
+# Scripts print one line per check that begins with `ok ` or `FAIL `.
+checks() {
+	stage "$1" 300 "scripts/test-$1.sh"
+	if [ "$code" = 77 ]; then
+		unset 'failed_stages[-1]'
+		leave_out "$1: $(tail -n 1 "$results/$1.log")"
+		return
+	fi
+	add "$(count '^ok ' "$results/$1.log")" "$(count '^FAIL ' "$results/$1.log")"
+}
+
+# attribute NAME FILE: the sum of an attribute over the suites of a JUnit file.
+attribute() {
+	sed -n "s/.*<testsuite .* $1=\"\([0-9]*\)\".*/\1/p" "$2" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+unit() {
+	local file=$PWD/$results/unit.xml
+	stage unit 900 swift test -c release --skip-build --disable-testable-imports --disable-xctest \
+		--xunit-output "$file"
+	local tests=0 bad=0
+	if [ -f "$file" ]; then
+		tests=$(attribute tests "$file")
+		bad=$(attribute failures "$file")
+	fi
+	[ "$code" = 0 ] || [ "$bad" -gt 0 ] || bad=1
+	[ "$tests" -ge "$bad" ] || tests=$bad
+	echo "unit tests: $((tests - bad)) passed, $bad failed"
+	passed=$((passed + tests - bad)) failed=$((failed + bad))
+}
+
+# kernel_stage NAME LIMIT COMMAND...: one run of the kernel tests, somewhere.
+kernel_stage() {
+	local log=$results/$1.log line run=0 skipped=0 bad
+	stage "$@"
+	line=$(sed -n 's/^kernel tests: \([0-9]*\) run, \([0-9]*\) skipped$/\1 \2/p' "$log" | tail -n 1)
+	if [ -z "$line" ] && [ "$code" = 0 ]; then
+		code=1
+		failed_stages+=("$1 (no summary)")
+	fi
+	read -r run skipped <<<"${line:-0 0}"
+	bad=$(count '^FAIL ' "$log")
+	[ "$code" = 0 ] || [ "$bad" -gt 0 ] || bad=1
+	[ "$run" -ge "$bad" ] || run=$bad
+	add $((run - bad)) "$bad"
+	kernel_run=$((kernel_run + run)) kernel_skipped=$((kernel_skipped + skipped))
+}
+
+kernel() {
+	if [ "$(id -u)" != 0 ]; then
+		leave_out "kernel tests on this kernel: they need root (sudo make test)"
+		return
+	fi
+	kernel_stage "kernel-$(uname -r)" 1200 "$build/socklb-kernel-tests" --socklb "$PWD/$build/socklb"
+}
+
+vm() {
+	local series kernel status
+	if ! command -v qemu-system-x86_64 cpio >/dev/null; then
+		leave_out "kernel tests in qemu: scripts/install-deps.sh --for test, as root"
+		return
+	fi
+	for series in 6.1 newest; do
+		status=0
+		kernel=$(scripts/fetch-kernel.sh "$series") || status=$?
+		if [ "$status" = 0 ]; then
+			kernel_stage "vm-$series" 400 scripts/vm-test.sh "$kernel"
+		elif [ "$series" = newest ]; then
+			echo "== note: no kernel newer than 6.1 is offered here; not tested"
+		else
+			leave_out "kernel tests on Linux $series: no kernel to be had"
+		fi
+	done
+}
+
+[ $# -gt 0 ] || set -- unit cli static examples kernel vm
+case " $* " in *" kernel "* | *" vm "*)
+	# Without root it names what is missing; what can run without it runs.
+	scripts/install-deps.sh --for test || true
+	;;
+esac
+for name in "$@"; do
+	case $name in
+	unit | kernel | vm) $name ;;
+	cli | static | examples) checks "$name" ;;
+	*) sed -n '3s/^# //p' "$0" >&2; exit 64 ;;
+	esac
+done
+
+status=0
+for stage in "${failed_stages[@]}"; do
+	echo "FAILED: $stage"
+	status=1
+done
+for stage in "${left_out[@]}"; do
+	echo "LEFT OUT, NOT TESTED: $stage"
+	[ "$strict" = no ] || status=1
+done
+if [ "$strict" = yes ] && [ "$kernel_skipped" != 0 ]; then
+	echo "FAILED: kernel tests were skipped"
+	status=1
+fi
+case " $* " in *" kernel "* | *" vm "*)
+	echo "kernel tests: $kernel_run run, $kernel_skipped skipped"
+	;;
+esac
+# What was left out where nothing may be is a failure too, and the count says so.
+[ "$status" = 0 ] || [ "$failed" -gt 0 ] || failed=1
+echo "result: $passed passed, $failed failed"
+exit "$status"

@@ -1,0 +1,97 @@
+#!/bin/bash
+# Boots a kernel in qemu and runs the kernel tests there; exits as the tests do.
+# usage: vm-test.sh VMLINUZ [ARGUMENT OF socklb-kernel-tests]...
+# Environment: VM_TIMEOUT (seconds, default 300), BUILD (default .build/release).
+#
+# No KVM is needed: a cloud kernel, busybox and two static programs boot in seconds under plain
+# emulation. One CPU and preempt=full are the hard case: a test that only works because another
+# CPU makes progress, or because the kernel is not preempted between two steps, fails here.
+set -euo pipefail
+
+[ $# -ge 1 ] || { sed -n '3s/^# //p' "$0" >&2; exit 64; }
+kernel=$1
+shift
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-$root/.build/release}
+limit=${VM_TIMEOUT:-300}
+
+work=$(mktemp -d)
+qemu=
+cleanup() {
+	[ -z "$qemu" ] || kill -KILL "$qemu" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+fail() {
+	echo "vm-test: $*" >&2
+	if [ -s "$work/console" ]; then
+		echo "--- the end of the kernel's console:" >&2
+		tail -n 40 "$work/console" | tr -d '\r' >&2
+	fi
+	exit 1
+}
+
+# The installed busybox will do if it is static; else it is unpacked beside, because
+# busybox-static cannot be installed together with Debian's busybox.
+busybox=$(command -v busybox || true)
+if [ -z "$busybox" ] || readelf -lW "$busybox" | grep -q INTERP; then
+	busybox=$("$root/scripts/fetch-package.sh" busybox-static)/bin/busybox
+fi
+
+tree=$work/tree
+mkdir -p "$tree"/{bin,etc,dev,proc,sys,run,tmp,root,var/lib}
+install -m 755 "$busybox" "$tree/bin/busybox"
+install -m 755 "$build/socklb" "$build/socklb-kernel-tests" "$tree/bin/"
+install -m 755 "$root/scripts/vm-init.sh" "$tree/init"
+echo 'root:x:0:0:root:/root:/bin/sh' >"$tree/etc/passwd"
+echo 'root:x:0:' >"$tree/etc/group"
+# One argument per line: a kernel command line would need quoting.
+printf '%s\n' "$@" >"$tree/etc/test-arguments"
+(cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0) >"$work/initramfs"
+
+# The first serial line is the kernel's console, the second belongs to the tests alone, so that
+# a kernel message cannot fall into the middle of their output.
+started=$(date +%s%N)
+: >"$work/tests"
+qemu-system-x86_64 -accel tcg -cpu max -m 2G -smp 1 \
+	-nodefaults -display none -nic none -no-reboot \
+	-serial "file:$work/console" -serial "file:$work/tests" \
+	-kernel "$kernel" -initrd "$work/initramfs" \
+	-append "console=ttyS0 preempt=full quiet panic=-1" \
+	</dev/null >"$work/qemu" 2>&1 &
+qemu=$!
+
+# Shows the output as it comes, until qemu ends (a panic ends it too) or the time is up.
+timeout "$limit" tail --pid="$qemu" -s 0.2 -n +1 -f "$work/tests" \
+	| tr -d '\r' | grep --line-buffered -v '^vm: \(exit\|preempt\)' &
+follower=$!
+wait "$follower" || true
+if kill -0 "$qemu" 2>/dev/null; then
+	kill -KILL "$qemu"
+	wait "$qemu" 2>/dev/null || true
+	qemu=
+	fail "no end after $limit seconds; killed"
+fi
+status=0
+wait "$qemu" || status=$?
+qemu=
+ended=$(date +%s%N)
+[ "$status" = 0 ] || { cat "$work/qemu" >&2; fail "qemu exited with $status"; }
+
+result() { tr -d '\r' <"$work/tests" | sed -n "s/^vm: $1 //p" | tail -n 1; }
+
+if grep -aqE 'Kernel panic|Oops|BUG:|WARNING: CPU|general protection|rcu.*(stall|self-detected)' \
+	"$work/console"; then
+	fail "the kernel complained"
+fi
+code=$(result exit)
+[ -n "$code" ] || fail "the tests did not come to an end"
+case $(result preempt) in
+*'(full)'*) ;;
+*) fail "preempt=full is not in force: $(result preempt)" ;;
+esac
+echo "vm: ended after $(((ended - started) / 100000000))e-1 s" | sed 's/\(.\)e-1/.\1/'
+exit "$code"
