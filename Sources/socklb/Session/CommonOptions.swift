@@ -25,6 +25,9 @@ struct CommonOptions: ParsableArguments {
       throw ValidationError("\(option) needs an absolute path, not '\(path)'")
     }
     if pin.hasSuffix("/") { throw ValidationError("--pin must not end with '/'") }
+    if pin.split(separator: "/").last?.contains(".") == true {
+      throw ValidationError("--pin: bpffs allows no dot in names: '\(pin)'")
+    }
   }
 
   var stateDirectory: StateDirectory { StateDirectory(state) }
