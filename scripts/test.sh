@@ -46,7 +46,7 @@ unit() {
 		--xunit-output "$file"
 	local tests=0 bad=0
 	if [ -f "$file" ]; then
-		tests=$(attribute tests "$file")
+		tests=$(($(attribute tests "$file") - $(attribute skipped "$file")))
 		bad=$(attribute failures "$file")
 	fi
 	[ "$code" = 0 ] || [ "$bad" -gt 0 ] || bad=1
