@@ -32,7 +32,8 @@ let package = Package(
     .target(name: "BPFObject", swiftSettings: settings, plugins: ["CompileBPF"]),
 
     // The kernel edge.
-    .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev", "libelf-dev"])]),
+    .systemLibrary(
+      name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev", "libelf-dev"])]),
     .target(name: "CKernel"),
     .target(
       name: "BPFLoader", dependencies: ["CLibBPF", "CKernel"], swiftSettings: settings,
@@ -65,5 +66,9 @@ let package = Package(
       name: "socklb-kernel-tests",
       dependencies: ["ServiceDataplane", "ServiceMaps", "BPFLoader", "CKernel"],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
+    .executableTarget(
+      name: "socklb-bench",
+      dependencies: ["ServiceDataplane", "ServiceMaps", "ManifestText"],
+      path: "Benchmarks", linkerSettings: staticExecutable),
   ]
 )
