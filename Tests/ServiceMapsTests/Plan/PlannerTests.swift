@@ -178,7 +178,8 @@ import Testing
     let error = #expect(throws: CapacityError.self) {
       try Planner.plan(from: state, to: table)
     }
-    #expect(error?.shortages.map(\.option) == ["--max-services", "--max-frontends", "--max-backends"])
+    #expect(
+      error?.shortages.map(\.option) == ["--max-services", "--max-frontends", "--max-backends"])
     #expect("\(error!)".contains("2 frontends are needed, there is room for 1"))
   }
 

@@ -23,7 +23,8 @@ func randomTable(
   var frontends: [Frontend] = []
   for number in 0..<services where Int.random(in: 0..<4, using: &generator) > 0 {
     let name = serviceName(
-      number, port: Bool.random(using: &generator) ? "" : "p\(Int.random(in: 0..<2, using: &generator))")
+      number,
+      port: Bool.random(using: &generator) ? "" : "p\(Int.random(in: 0..<2, using: &generator))")
     func some() -> [Backend] {
       let numbers = (0..<Int.random(in: 0...backends, using: &generator)).map { _ in
         Int.random(in: 1...40, using: &generator)
