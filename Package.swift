@@ -60,7 +60,9 @@ let package = Package(
     // Tests. Those without root run under `swift test`; the kernel tests are a static program of
     // their own, so that the same file runs here and inside a virtual machine.
     .testTarget(name: "ManifestTextTests", dependencies: ["ManifestText"]),
-    .testTarget(name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"]),
+    .testTarget(
+      name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"],
+      exclude: ["Fixtures"]),
     .executableTarget(
       name: "socklb-kernel-tests",
       dependencies: ["ServiceDataplane", "ServiceMaps", "BPFLoader", "CKernel"],

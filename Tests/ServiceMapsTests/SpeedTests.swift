@@ -1,8 +1,9 @@
+import Foundation
 import ServiceMaps
 import Testing
 
 /// Measured by `SPEED=1 swift test -c release`; not part of the usual run, as it proves nothing.
-@Suite(.serialized) struct SpeedTests {
+@Suite(.serialized, .enabled(if: ProcessInfo.processInfo.environment["SPEED"] != nil)) struct SpeedTests {
   static func objects(services: Int, endpoints: Int) -> [ManifestObject] {
     var objects: [KubernetesObject] = []
     for i in 0..<services {
