@@ -3,10 +3,10 @@ import Testing
 
 /// Which Service gets which clusterIPs (pkg/registry/core/service/storage/alloc.go).
 @Suite struct ClusterIPTests {
-  static let cidrs = ServiceCIDRs("172.30.0.0/16,fd00:172:30::/112")!
+  static let ranges = cidrs("172.30.0.0/16,fd00:172:30::/112")
 
   private func families(
-    _ cidrs: ServiceCIDRs = cidrs, _ change: (inout Service) -> Void
+    _ cidrs: ServiceCIDRs = ClusterIPTests.ranges, _ change: (inout Service) -> Void
   ) -> [IPFamily]? {
     var known = KnownObjects()
     let result = known.merge(manifests(service("default/web", change)), cidrs: cidrs)
@@ -15,8 +15,8 @@ import Testing
   }
 
   @Test func familiesAsTheAPIServerChoosesThem() {
-    let only4 = ServiceCIDRs("172.30.0.0/16")!
-    let only6 = ServiceCIDRs("fd00:172:30::/112")!
+    let only4 = cidrs("172.30.0.0/16")
+    let only6 = cidrs("fd00:172:30::/112")
     #expect(families { _ in } == [.v4])
     #expect(families(only6) { _ in } == [.v6])
     #expect(families { $0.ipFamilies = [.v6] } == [.v6])
@@ -60,7 +60,7 @@ import Testing
     var known = KnownObjects()
     func apply(_ change: @escaping (inout Service) -> Void) -> [IPAddress] {
       let result = known.merge(
-        manifests(service("default/web", change)), cidrs: ClusterIPTests.cidrs)
+        manifests(service("default/web", change)), cidrs: ClusterIPTests.ranges)
       #expect(!result.isRefused, "\(result.diagnostics)")
       return known[serviceID("default/web")]!.clusterIPs
     }
@@ -88,30 +88,31 @@ import Testing
     var known = KnownObjects()
     let a = service("default/a") { $0.clusterIPs = [ip("172.30.0.7")] }
     let b = service("default/b") { $0.clusterIPs = [ip("172.30.0.7")] }
-    let both = known.merge(manifests(b, a), cidrs: ClusterIPTests.cidrs)
+    let both = known.merge(manifests(b, a), cidrs: ClusterIPTests.ranges)
     #expect(
       both.diagnostics.map(\.description) == [
         "test.yaml:1: document 1: Service default/b: spec.clusterIPs[0]: 172.30.0.7 is already "
           + "allocated to Service default/a"
       ])
     #expect(known.isEmpty)
-    #expect(!known.merge(manifests(a), cidrs: ClusterIPTests.cidrs).isRefused)
-    #expect(known.merge(manifests(b), cidrs: ClusterIPTests.cidrs).isRefused)
+    #expect(!known.merge(manifests(a), cidrs: ClusterIPTests.ranges).isRefused)
+    #expect(known.merge(manifests(b), cidrs: ClusterIPTests.ranges).isRefused)
     // Not with `prune`, or when the owner gives it up in the same input, or is gone.
     let c = service("default/a") { $0.clusterIPs = [ip("172.30.0.8")] }
     var pruned = known
-    #expect(!pruned.merge(manifests(b), prune: true, cidrs: ClusterIPTests.cidrs).isRefused)
-    #expect(!known.merge(manifests(b, c), cidrs: ClusterIPTests.cidrs).isRefused)
+    #expect(!pruned.merge(manifests(b), prune: true, cidrs: ClusterIPTests.ranges).isRefused)
+    #expect(!known.merge(manifests(b, c), cidrs: ClusterIPTests.ranges).isRefused)
 
     // An assigned one is as taken as an explicit one.
-    _ = known.merge(manifests(service("default/x")), cidrs: ClusterIPTests.cidrs)
+    _ = known.merge(manifests(service("default/x")), cidrs: ClusterIPTests.ranges)
     let assigned = known[serviceID("default/x")]!.clusterIPs[0]
     let thief = service("default/thief") { $0.clusterIPs = [assigned] }
-    let result = known.merge(manifests(thief, service("default/x")), cidrs: ClusterIPTests.cidrs)
+    let result = known.merge(manifests(thief, service("default/x")), cidrs: ClusterIPTests.ranges)
     #expect(
-      result.diagnostics.map(\.message) == ["\(assigned) is already allocated to Service default/x"])
+      result.diagnostics.map(\.message) == ["\(assigned) is already allocated to Service default/x"]
+    )
     _ = known.deleteService(name("default/x"))
-    #expect(!known.merge(manifests(thief), cidrs: ClusterIPTests.cidrs).isRefused)
+    #expect(!known.merge(manifests(thief), cidrs: ClusterIPTests.ranges).isRefused)
   }
 
   @Test(arguments: [
@@ -122,19 +123,19 @@ import Testing
     ("fd00:172:30::/119", 256, "fd00:172:30::100"), ("fd00:172:30::/126", 3, "fd00:172:30::1"),
     ("172.30.0.0/30,172.31.0.0/30", 4, "172.30.0.1"),
   ]) func rangesAreUsedUpAndNoMore(_ text: String, _ size: Int, _ lowest: String) {
-    let cidrs = ServiceCIDRs(text)!
+    let ranges = cidrs(text)
     var known = KnownObjects()
     let services = (0..<size).map { service("default/web-\($0)") }
-    let full = known.merge(manifests(services), cidrs: cidrs)
+    let full = known.merge(manifests(services), cidrs: ranges)
     #expect(!full.isRefused, "\(full.diagnostics)")
     let given = known.objects.values.flatMap(\.clusterIPs)
-    #expect(Set(given).count == size && given.allSatisfy(cidrs.contains))
+    #expect(Set(given).count == size && given.allSatisfy(ranges.contains))
     #expect(given.min()?.description ?? "" == lowest)
-    let more = known.merge(manifests(service("default/more")), cidrs: cidrs)
+    let more = known.merge(manifests(service("default/more")), cidrs: ranges)
     #expect(
       more.diagnostics.map(\.description) == [
         "test.yaml:1: document 1: Service default/more: spec.clusterIP: no "
-          + "\(cidrs.defaultFamily) address is left in the service CIDRs \(cidrs)"
+          + "\(ranges.defaultFamily) address is left in the service CIDRs \(ranges)"
       ])
     #expect(known.count == size)
   }
@@ -142,9 +143,10 @@ import Testing
   @Test func outsideIsOneNote() {
     var known = KnownObjects()
     let result = known.merge(
-      manifests((1...9).map { i in
-        service("default/web-\(i)") { $0.clusterIPs = [ip("192.0.2.\(i)")] }
-      }))
+      manifests(
+        (1...9).map { i in
+          service("default/web-\(i)") { $0.clusterIPs = [ip("192.0.2.\(i)")] }
+        }))
     #expect(result.diagnostics.count == 1)
     #expect(result.diagnostics[0].severity == .note)
   }

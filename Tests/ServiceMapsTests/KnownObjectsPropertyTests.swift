@@ -3,7 +3,7 @@ import Testing
 
 /// What must hold for any input, tried on random ones. The seed is in the message of a failure.
 @Suite struct KnownObjectsPropertyTests {
-  static let cidrs = ServiceCIDRs("172.30.0.0/24,fd00:172:30::/120")!
+  static let ranges = cidrs("172.30.0.0/24,fd00:172:30::/120")
 
   /// Services that mostly leave their addresses to be assigned, slices and Pods.
   static func objects(_ random: inout SeededGenerator) -> [KubernetesObject] {
@@ -43,11 +43,11 @@ import Testing
       var random = SeededGenerator(seed: UInt64(seed))
       let input = manifests(KnownObjectsPropertyTests.objects(&random))
       var known = KnownObjects()
-      _ = known.merge(input, cidrs: Self.cidrs)
+      _ = known.merge(input, cidrs: Self.ranges)
       let compiled = TableCompiler().compile(known)
       for _ in 0..<5 {
         var shuffled = KnownObjects()
-        _ = shuffled.merge(input.shuffled(using: &random), cidrs: Self.cidrs)
+        _ = shuffled.merge(input.shuffled(using: &random), cidrs: Self.ranges)
         #expect(shuffled == known, "seed \(seed)")
         #expect(shuffled.encode() == known.encode(), "seed \(seed)")
         #expect(TableCompiler().compile(shuffled) == compiled, "seed \(seed)")
@@ -60,11 +60,11 @@ import Testing
       var random = SeededGenerator(seed: UInt64(seed))
       let input = manifests(KnownObjectsPropertyTests.objects(&random))
       var known = KnownObjects()
-      let first = known.merge(input, cidrs: Self.cidrs)
+      let first = known.merge(input, cidrs: Self.ranges)
       #expect(first.changes.allSatisfy { $0.action == .created }, "seed \(seed)")
       let before = known
       for prune in [false, true] {
-        let again = known.merge(input, prune: prune, cidrs: Self.cidrs)
+        let again = known.merge(input, prune: prune, cidrs: Self.ranges)
         #expect(!again.isChange && again.changes.count == input.count, "seed \(seed)")
         #expect(known == before, "seed \(seed)")
       }
@@ -81,7 +81,7 @@ import Testing
         let objects = KnownObjectsPropertyTests.objects(&random)
         let before = known
         let prune = random.chance(20)
-        let result = known.merge(manifests(objects), prune: prune, cidrs: Self.cidrs)
+        let result = known.merge(manifests(objects), prune: prune, cidrs: Self.ranges)
         if result.isRefused {
           #expect(known == before, "seed \(seed)")
           continue
@@ -92,7 +92,8 @@ import Testing
           guard case .service(let service) = known.object else { continue }
           let wants = !service.isHeadless && service.kind != .externalName
           #expect(known.clusterIPs.isEmpty != wants, "seed \(seed)")
-          if wants, service.clusterIPs.isEmpty, let old = before[known.object.id]?.clusterIPs.first {
+          if wants, service.clusterIPs.isEmpty, let old = before[known.object.id]?.clusterIPs.first
+          {
             #expect(known.clusterIPs.contains(old), "seed \(seed)")
           }
         }

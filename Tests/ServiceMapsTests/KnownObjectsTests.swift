@@ -124,7 +124,7 @@ import Testing
         ManifestObject(
           object: service("default/web"), json: json,
           origin: ManifestObject.Origin(file: "-", document: 1, line: 1))
-      ], cidrs: ServiceCIDRs("172.30.0.4/30")!)
+      ], cidrs: cidrs("172.30.0.4/30"))
     let lines = String(decoding: known.encode(), as: UTF8.self).split(separator: "\n")
     #expect(lines[0] == #"{"format":"socklb known objects","version":1}"#)
     let assigned = known[serviceID("default/web")]!.assignedClusterIPs[0]

@@ -7,7 +7,8 @@ import Testing
     ServiceTable(
       frontends: frontends.map { number, backends in
         TableDumpTests.frontend(
-          "10.96.0.\(number)", 80, "default/web-\(number)", "", backends.map { backend("10.0.0.1", $0) })
+          "10.96.0.\(number)", 80, "default/web-\(number)", "",
+          backends.map { backend("10.0.0.1", $0) })
       })
   }
 

@@ -5,7 +5,8 @@ import Testing
 @Suite struct TableDumpTests {
   static let table = ServiceTable(frontends: [
     frontend("fd00::a", 80, "default/web", "", [backend("fd00:10::1", 8080)]),
-    frontend("10.96.0.10", 53, "kube-system/kube-dns", "dns",
+    frontend(
+      "10.96.0.10", 53, "kube-system/kube-dns", "dns",
       [backend("10.0.0.1", 53), backend("10.0.0.2", 53)], transport: .udp),
     frontend("10.96.0.20", 80, "default/web", "", [], affinity: 10_800),
     frontend("9.0.0.1", 80, "default/web", "", [], kind: .externalIP, affinity: 10_800),
@@ -64,7 +65,8 @@ import Testing
     let all = Self.dump.string(.all).split(separator: "\n")
     #expect(all.count == 2 + 4 + 3 + 3)
     #expect(all[0].hasPrefix("service default/web:80 "))
-    #expect(all.allSatisfy { $0.split(separator: " ").contains { $0.contains("/") && $0.contains(":") } })
+    #expect(
+      all.allSatisfy { $0.split(separator: " ").contains { $0.contains("/") && $0.contains(":") } })
   }
 
   @Test func jsonIsTheContract() throws {
@@ -111,30 +113,30 @@ import Testing
     #expect(
       TableDump(ServiceTable(frontends: Array(Self.table.frontends[1...2])))
         .string(.frontends, as: .yaml) == """
-        frontends:
-        - address: "10.96.0.10"
-          port: 53
-          protocol: UDP
-          kind: ClusterIP
-          service: "kube-system/kube-dns"
-          portName: "dns"
-          sessionAffinity: null
-          backends:
-          - address: "10.0.0.1"
+          frontends:
+          - address: "10.96.0.10"
             port: 53
-          - address: "10.0.0.2"
-            port: 53
-        - address: "10.96.0.20"
-          port: 80
-          protocol: TCP
-          kind: ClusterIP
-          service: "default/web"
-          portName: ""
-          sessionAffinity:
-            timeoutSeconds: 10800
-          backends: []
+            protocol: UDP
+            kind: ClusterIP
+            service: "kube-system/kube-dns"
+            portName: "dns"
+            sessionAffinity: null
+            backends:
+            - address: "10.0.0.1"
+              port: 53
+            - address: "10.0.0.2"
+              port: 53
+          - address: "10.96.0.20"
+            port: 80
+            protocol: TCP
+            kind: ClusterIP
+            service: "default/web"
+            portName: ""
+            sessionAffinity:
+              timeoutSeconds: 10800
+            backends: []
 
-        """)
+          """)
     #expect(TableDump(ServiceTable()).string(.frontends, as: .yaml) == "frontends: []\n")
   }
 }
