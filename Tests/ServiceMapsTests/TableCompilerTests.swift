@@ -15,6 +15,19 @@ import Testing
     #expect(result.diagnostics[0].severity == .warning)
   }
 
+  @Test func aServiceWithoutAgeIsTheYoungest() {
+    for (young, old) in [("a", "b"), ("b", "a")] {
+      let result = compile(
+        service("default/\(young)") { $0.externalIPs = [ip("192.0.2.1")] },
+        service("default/\(old)") {
+          $0.externalIPs = [ip("192.0.2.1")]
+          $0.meta.creationTimestamp = "2026-01-01T00:00:00Z"
+        })
+      #expect(result.table.frontends.last?.service.service == name("default/\(old)"))
+      #expect(result.diagnostics.map(\.object) == ["Service default/\(young)"])
+    }
+  }
+
   @Test func externalIPMayBeAClusterIP() {
     let result = compile(
       service("default/new") {
