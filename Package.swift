@@ -61,9 +61,12 @@ let package = Package(
     // their own, so that the same file runs here and inside a virtual machine.
     .testTarget(name: "ManifestTextTests", dependencies: ["ManifestText"]),
     .testTarget(name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"]),
+    .target(name: "SocketKit", path: "Tests/SocketKit"),
     .executableTarget(
       name: "socklb-kernel-tests",
-      dependencies: ["ServiceDataplane", "ServiceMaps", "BPFLoader", "CKernel"],
+      dependencies: [
+        "ServiceDataplane", "ServiceMaps", "BPFLoader", "BPFObject", "CServiceABI", "SocketKit",
+      ],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
   ]
 )
