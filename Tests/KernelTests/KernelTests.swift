@@ -70,4 +70,6 @@ struct KernelTests {
   }
 }
 
-let allTests: [KernelTest] = connectTests
+let allTests: [KernelTest] =
+  connectTests + refusalTests + datagramTests + stickyTests + reconnectTests
+  + choiceTests + largeTableTests + updateTests + tableTests + capacityTests

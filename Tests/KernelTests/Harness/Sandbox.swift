@@ -35,9 +35,19 @@ final class Sandbox {
           sk_add_address(address, variant == .v4 ? 32 : 128), "adding \(address)")
       }
     }
+    for number in 1...Self.podCount { try Self.awaitAddress(Variant.v6.pod(number, port: 0)) }
     try CallFailed.check(mkdir(directory + "/bpf", 0o700) == 0 ? 0 : -errno, "mkdir")
     try CallFailed.check(sk_mount_bpf(directory + "/bpf"), "mounting a bpffs")
     try Self.join(cgroup)
+  }
+
+  /// The kernel makes an IPv6 address usable a moment after it was added.
+  static func awaitAddress(_ place: Place) throws {
+    for _ in 0..<1000 {
+      if (try? Socket(.v6, SK_UDP).bind(place)) != nil { return }
+      sk_sleep(2)
+    }
+    throw Failure("\(place.address) did not become usable")
   }
 
   static func join(_ cgroup: String) throws {
