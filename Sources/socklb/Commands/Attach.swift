@@ -23,7 +23,8 @@ struct Attach: ParsableCommand {
   @Option(name: .long, help: "Room for this many service ports, per address family.")
   var maxServices = Capacities().services
 
-  @Option(name: .long, help: "Room for this many frontends (address, port and protocol), per family.")
+  @Option(
+    name: .long, help: "Room for this many frontends (address, port and protocol), per family.")
   var maxFrontends = Capacities().frontends
 
   @Option(name: .long, help: "Room for this many backends of all Services together, per family.")
@@ -41,6 +42,7 @@ struct Attach: ParsableCommand {
   func run() throws {
     try common.run {
       try KernelVersion.check()
+      try Capabilities.check()
       let state = common.stateDirectory
       let lock = try state.lock()
       defer { withExtendedLifetime(lock) {} }

@@ -32,7 +32,12 @@ struct Change {
     }
     let input = ManifestReader.read(options.filenames, recursive: options.recursive)
     let decoded = decodeManifests(input.files)
-    let diagnostics = input.problems + decoded.diagnostics
+    var diagnostics = input.problems + decoded.diagnostics
+    if diagnostics.contains(where: { $0.severity == .error }) {
+      // What is wrong between objects belongs into the same report.
+      var alone = KnownObjects()
+      diagnostics += alone.merge(decoded.objects).diagnostics.filter { $0.severity == .error }
+    }
     Output.diagnostics(diagnostics)
     let errors = diagnostics.count { $0.severity == .error }
     if errors > 0 {
@@ -54,11 +59,9 @@ struct WriteSession {
   /// - Throws: when nothing is attached, or the pins belong to another state.
   init(_ common: CommonOptions) throws(DataplaneError) {
     self.common = common
-    // Before the lock: it would make the state directory.
-    guard Dataplane.isAttached(pin: common.pin) else {
-      _ = try Dataplane(pin: common.pin)
-      throw .notAttached(pin: common.pin)
-    }
+    try Capabilities.check()
+    // Before the lock, which would make the state directory.
+    guard Dataplane.isAttached(pin: common.pin) else { throw .notAttached(pin: common.pin) }
     let state = common.stateDirectory
     lock = try state.lock()
     dataplane = try Dataplane(pin: common.pin)
@@ -78,7 +81,11 @@ struct WriteSession {
       try dataplane.tables.commit(prepared)
     } catch {
       if bytes != nil {
-        if let knownBytes { try? state.writeObjects(knownBytes) } else { try? state.removeObjects() }
+        if let knownBytes {
+          try? state.writeObjects(knownBytes)
+        } else {
+          try? state.removeObjects()
+        }
       }
       if let back = try? dataplane.tables.prepare(prepared.before) {
         try? dataplane.tables.commit(back)
