@@ -1,6 +1,7 @@
 public import ServiceMaps
 import BPFLoader
 import BPFObject
+import CServiceABI
 
 /// The data plane on this node: programs on cgroups, and the maps they read.
 public struct Dataplane: Sendable {
@@ -22,6 +23,19 @@ public struct Dataplane: Sendable {
     }
     tables = try KernelTables { name throws(BPFError) in
       try BPFMap(pinned: name == "header" ? layout.header : layout.map(name))
+    }
+  }
+
+  /// The layout of the maps that this binary reads and writes.
+  public static var layoutVersion: Int { Int(SVC_LAYOUT_VERSION) }
+
+  /// - Throws: when the maps were made by another version of socklb.
+  public func checkLayout() throws(DataplaneError) {
+    guard tables.layoutVersion == Dataplane.layoutVersion else {
+      throw .refused(
+        "the maps at \(pin) have layout \(tables.layoutVersion), this binary has layout "
+          + "\(Dataplane.layoutVersion)",
+        remedy: "use the socklb that made them, or `socklb detach` and `socklb attach`")
     }
   }
 

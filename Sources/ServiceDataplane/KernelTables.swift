@@ -45,6 +45,10 @@ public struct KernelTables: Sendable {
   public struct Instance: Hashable, Sendable {
     public var high: UInt64
     public var low: UInt64
+
+    public static func random() -> Instance {
+      Instance(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max))
+    }
   }
 
   func initialize(instance: Instance) {

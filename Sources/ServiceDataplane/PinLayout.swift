@@ -6,13 +6,13 @@ import BPFLoader
 ///     DIR/maps/NAME                 every other map
 ///     DIR/links/CGROUP-ID/HOOK      one link per hook and cgroup
 ///
-/// Everything is built in `DIR.new` and appears at `DIR` by one rename, so a directory at `DIR`
+/// Everything is built in `DIR-new` and appears at `DIR` by one rename, so a directory at `DIR`
 /// is always complete.
 struct PinLayout: Sendable {
   let directory: String
 
   /// Where `attach` builds.
-  var building: PinLayout { PinLayout(directory: directory + ".new") }
+  var building: PinLayout { PinLayout(directory: directory + "-new") }
 
   var header: String { directory + "/header" }
   var maps: String { directory + "/maps" }

@@ -39,6 +39,11 @@ public struct StateDirectory: Sendable {
   public struct Owner: Hashable, Sendable {
     public var pin: String
     public var instance: KernelTables.Instance
+
+    public init(pin: String, instance: KernelTables.Instance) {
+      self.pin = pin
+      self.instance = instance
+    }
   }
 
   public func readOwner() throws(DataplaneError) -> Owner? {
@@ -54,6 +59,22 @@ public struct StateDirectory: Sendable {
     return Owner(
       pin: String(lines[0]), instance: KernelTables.Instance(high: high, low: low))
   }
+
+  /// - Throws: unless this directory is the one that `dataplane` was attached with. A lost or
+  ///   wrong directory would look like "no objects" and wipe live services.
+  public func checkOwner(of dataplane: Dataplane) throws(DataplaneError) {
+    let owner = try readOwner()
+    if owner?.instance == dataplane.tables.instance { return }
+    throw .refused(
+      owner == nil
+        ? "\(path) does not hold the state of what is attached at \(dataplane.pin)"
+        : "\(path) holds the state of another attach than the one at \(dataplane.pin)",
+      remedy: "name the right directory with --state or restore it; if it is lost for good, "
+        + "`socklb detach` and `socklb attach` begin anew. Nothing was changed, what is attached "
+        + "goes on")
+  }
+
+  public var exists: Bool { Files.isDirectory(path) }
 
   public func writeOwner(_ owner: Owner) throws(DataplaneError) {
     func hex(_ value: UInt64) -> String {

@@ -41,7 +41,8 @@ import Glibc
     let opened: OpaquePointer? = unsafe elf.withUnsafeBytes { bytes in
       unsafe name.withCString { name in
         var options = unsafe bpf_object_open_opts()
-        unsafe options.sz = MemoryLayout<bpf_object_open_opts>.size
+        // Up to the last field that libbpf may read; see Calls.openPin.
+        unsafe options.sz = MemoryLayout<Int>.size + MemoryLayout<UnsafeRawPointer>.size
         unsafe options.object_name = name
         return unsafe bpf_object__open_mem(bytes.baseAddress, bytes.count, &options)
       }

@@ -11,7 +11,8 @@ enum Calls {
 
   static func openPin(_ path: String, readOnly: Bool) -> Result<Int32, CallFailure> {
     var options = bpf_obj_get_opts()
-    options.sz = MemoryLayout<bpf_obj_get_opts>.size
+    // Up to the last field: what lies behind it must be zero, and padding in Swift is not.
+    options.sz = MemoryLayout<Int>.size + MemoryLayout<UInt32>.size
     options.file_flags = readOnly ? UInt32(BPF_F_RDONLY) : 0
     // SAFETY: the options live until the call returns.
     let fd = unsafe bpf_obj_get_opts(path, &options)

@@ -1,0 +1,14 @@
+import BPFLoader
+import Glibc
+
+/// What the machine says about itself.
+enum Host {
+  static var kernelRelease: String {
+    var name = utsname()
+    guard unsafe uname(&name) == 0 else { return "" }
+    // SAFETY: the buffer is `release` itself, which the kernel ends with a NUL.
+    return unsafe withUnsafeBytes(of: &name.release) { bytes in
+      unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import ArgumentParser
+import ServiceDataplane
+import ServiceMaps
+
+struct Apply: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Merge objects into what is known and make the kernel serve them.",
+    discussion: """
+      Reads Service, EndpointSlice, Endpoints, Pod and Node, alone, in Lists or as many \
+      documents, in YAML or JSON. The whole input is checked first; with any error in it nothing \
+      is changed. An object replaces its predecessor whole, but keeps a clusterIP that the new \
+      one omits. Only what differs is written.
+      """)
+
+  @OptionGroup var common: CommonOptions
+  @OptionGroup var manifests: ManifestOptions
+  @OptionGroup var allocation: AllocationOptions
+
+  @Flag(name: .long, help: "The input is the whole truth: every other known object goes.")
+  var prune = false
+
+  @Flag(name: .long, help: "Let --prune go on although the input has no Service.")
+  var allowEmpty = false
+
+  @Flag(
+    name: .long,
+    help: "Only say what would happen. Needs no root, and nothing has to be attached.")
+  var dryRun = false
+
+  @Option(
+    name: .shortAndLong,
+    help: "text: what happened to each object; json, yaml: the resulting table.")
+  var output: DumpFormat = .text
+
+  func run() throws {
+    try common.run {
+      // Kernel state first: without it the input does not matter.
+      let session = dryRun ? nil : try WriteSession(common)
+      let objects = try Change.decode(manifests)
+      if prune && !allowEmpty && !objects.contains(where: { $0.object.kind == .service }) {
+        Output.error(
+          "--prune would remove every Service, because the input has none; "
+            + "--allow-empty does it all the same")
+        throw Exit.failure
+      }
+      let known = try session?.known ?? knownForDryRun()
+      let change = try Change(known) { known in
+        known.merge(objects, prune: prune, cidrs: allocation.cidrs)
+      }
+      try session?.commit(change)
+      try Apply.report(change, output, suffix: dryRun ? " (dry run)" : "")
+    }
+  }
+
+  /// What is known, as far as this user may read it.
+  private func knownForDryRun() throws(DataplaneError) -> KnownObjects {
+    do {
+      return try KnownStore.load(common.stateDirectory).0
+    } catch {
+      guard error.isPermission else { throw error }
+      Output.message("note: \(error); this dry run starts from nothing")
+      return KnownObjects()
+    }
+  }
+
+  static func report(_ change: Change, _ format: DumpFormat, suffix: String = "") throws {
+    guard format == .text else {
+      try Output.data(TableDump(change.table).render(.frontends, as: format))
+      return
+    }
+    try Output.data(Array(change.changes.changes.map { "\($0)\(suffix)\n" }.joined().utf8))
+  }
+}

@@ -1,6 +1,0 @@
-import ArgumentParser
-
-@main
-struct Socklb: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "socklb")
-}

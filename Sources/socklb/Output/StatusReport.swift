@@ -1,0 +1,132 @@
+import ServiceDataplane
+import ServiceMaps
+
+/// What `status` says, as text and as facts.
+struct StatusReport {
+  let common: CommonOptions
+  let dataplane: Dataplane
+  let attachments: [Dataplane.Attachment]
+  let snapshot: KernelTables.Snapshot
+
+  /// Every hook is attached to at least one live cgroup, and no attachment is dead.
+  var isHealthy: Bool { !attachments.isEmpty && attachments.allSatisfy(\.isLive) }
+
+  private struct Fill {
+    var family: String
+    var services: Int
+    var frontends: Int
+    var backends: Int
+  }
+
+  private var fills: [Fill] {
+    snapshot.states.map { state in
+      Fill(
+        family: state.family.description, services: state.services.count,
+        frontends: state.frontends.count,
+        backends: state.lists.values.reduce(0) { $0 + Int($1.count) })
+    }
+  }
+
+  private var totals: ServiceCounters {
+    snapshot.counters.values.reduce(into: ServiceCounters()) { sum, value in
+      sum.translated &+= value.translated
+      sum.refused &+= value.refused
+    }
+  }
+
+  private var cgroups: [(place: String, id: UInt64, isLive: Bool, hooks: [Dataplane.Attachment])] {
+    var result: [(place: String, id: UInt64, isLive: Bool, hooks: [Dataplane.Attachment])] = []
+    for attachment in attachments {
+      if result.last?.id == attachment.cgroupID {
+        result[result.count - 1].hooks.append(attachment)
+      } else {
+        result.append(
+          (
+            attachment.cgroupPath ?? "gone", attachment.cgroupID, attachment.isLive, [attachment]
+          ))
+      }
+    }
+    return result
+  }
+
+  var text: String {
+    var lines = [
+      "socklb      \(Socklb.version), table layout \(dataplane.tables.layoutVersion)",
+      "pinned at   \(dataplane.pin), generation \(dataplane.tables.generation / 2)",
+      "state       \(common.state)",
+    ]
+    for cgroup in cgroups {
+      let state = cgroup.isLive ? "" : "  DEAD: the cgroup is gone, nothing is translated there"
+      lines.append("cgroup      \(cgroup.place) (id \(cgroup.id))\(state)")
+      for hook in cgroup.hooks {
+        lines.append("  \(pad(hook.hook, 13)) program \(pad("\(hook.programID)", 6)) tag \(hook.tag)")
+      }
+    }
+    let room = dataplane.tables.capacities
+    for fill in fills {
+      lines.append(
+        "\(pad(fill.family, 11)) service ports \(fill.services)/\(room.services), frontends "
+          + "\(fill.frontends)/\(room.frontends), backends \(fill.backends)/\(room.backends)")
+    }
+    lines.append("totals      \(totals.translated) translated, \(totals.refused) refused")
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  var facts: Facts {
+    let room = dataplane.tables.capacities
+    func use(_ used: Int, _ capacity: Int) -> Facts {
+      .members([("used", .number(UInt64(used))), ("capacity", .number(UInt64(capacity)))])
+    }
+    return .members([
+      ("version", .text(Socklb.version)),
+      ("layoutVersion", .number(UInt64(dataplane.tables.layoutVersion))),
+      ("healthy", .flag(isHealthy)),
+      ("pin", .text(dataplane.pin)),
+      ("state", .text(common.state)),
+      ("generation", .number(dataplane.tables.generation / 2)),
+      (
+        "cgroups",
+        .list(
+          cgroups.map { cgroup in
+            .members([
+              ("path", cgroup.place == "gone" ? .none : .text(cgroup.place)),
+              ("id", .number(cgroup.id)),
+              ("live", .flag(cgroup.isLive)),
+              (
+                "hooks",
+                .list(
+                  cgroup.hooks.map { hook in
+                    .members([
+                      ("name", .text(hook.hook)), ("programID", .number(UInt64(hook.programID))),
+                      ("tag", .text(hook.tag)),
+                    ])
+                  })
+              ),
+            ])
+          })
+      ),
+      (
+        "families",
+        .list(
+          fills.map { fill in
+            .members([
+              ("family", .text(fill.family)),
+              ("servicePorts", use(fill.services, room.services)),
+              ("frontends", use(fill.frontends, room.frontends)),
+              ("backends", use(fill.backends, room.backends)),
+            ])
+          })
+      ),
+      (
+        "totals",
+        .members([
+          ("translated", .number(totals.translated)), ("refused", .number(totals.refused)),
+        ])
+      ),
+    ])
+  }
+
+  private func pad(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+  }
+}

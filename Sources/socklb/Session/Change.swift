@@ -1,0 +1,89 @@
+import ArgumentParser
+import ServiceDataplane
+import ServiceMaps
+
+/// What `apply`, `delete` and `diff` have in common: from known objects and a change to a table.
+struct Change {
+  var known: KnownObjects
+  var changes: ChangeSet
+  var table: ServiceTable
+
+  /// Changes `known` and computes the table. Everything there is to say is said; when the input
+  /// is refused, this throws with exit code 65 and nothing has happened.
+  init(
+    _ known: KnownObjects, diagnostics: [Diagnostic] = [],
+    _ body: (inout KnownObjects) -> ChangeSet
+  ) throws {
+    var known = known
+    changes = body(&known)
+    Output.diagnostics(changes.diagnostics)
+    if changes.isRefused { throw Exit.badManifest }
+    let compiled = TableCompiler().compile(known)
+    Output.diagnostics(compiled.diagnostics)
+    if compiled.diagnostics.contains(where: { $0.severity == .error }) { throw Exit.badManifest }
+    self.known = known
+    table = compiled.table
+  }
+
+  /// Reads and decodes what -f names; refuses it as a whole when anything is wrong with it.
+  static func decode(_ options: ManifestOptions) throws -> [ManifestObject] {
+    guard !options.filenames.isEmpty else {
+      throw ValidationError("-f FILE, -f DIRECTORY or -f - is needed")
+    }
+    let input = ManifestReader.read(options.filenames, recursive: options.recursive)
+    let decoded = decodeManifests(input.files)
+    let diagnostics = input.problems + decoded.diagnostics
+    Output.diagnostics(diagnostics)
+    let errors = diagnostics.count { $0.severity == .error }
+    if errors > 0 {
+      Output.error("\(errors) problem\(errors == 1 ? "" : "s") in the input; nothing was changed")
+      throw Exit.badManifest
+    }
+    return decoded.objects
+  }
+}
+
+/// Everything a writer holds: the lock, the data plane, and what was known before.
+struct WriteSession {
+  let common: CommonOptions
+  let lock: StateLock
+  let dataplane: Dataplane
+  let known: KnownObjects
+  private let knownBytes: [UInt8]?
+
+  /// - Throws: when nothing is attached, or the pins belong to another state.
+  init(_ common: CommonOptions) throws(DataplaneError) {
+    self.common = common
+    // Before the lock: it would make the state directory.
+    guard Dataplane.isAttached(pin: common.pin) else {
+      _ = try Dataplane(pin: common.pin)
+      throw .notAttached(pin: common.pin)
+    }
+    let state = common.stateDirectory
+    lock = try state.lock()
+    dataplane = try Dataplane(pin: common.pin)
+    try dataplane.checkLayout()
+    try state.checkOwner(of: dataplane)
+    (known, knownBytes) = try KnownStore.load(state)
+  }
+
+  /// Makes a change last: on disk first, so that a crash in between is mended by whoever comes
+  /// next, then in the kernel. When the kernel fails, both go back.
+  func commit(_ change: Change) throws(DataplaneError) {
+    let prepared = try dataplane.tables.prepare(change.table)
+    let state = common.stateDirectory
+    let bytes = change.changes.isChange || knownBytes == nil ? change.known.encode() : nil
+    if let bytes { try state.writeObjects(bytes) }
+    do {
+      try dataplane.tables.commit(prepared)
+    } catch {
+      if bytes != nil {
+        if let knownBytes { try? state.writeObjects(knownBytes) } else { try? state.removeObjects() }
+      }
+      if let back = try? dataplane.tables.prepare(prepared.before) {
+        try? dataplane.tables.commit(back)
+      }
+      throw error
+    }
+  }
+}
