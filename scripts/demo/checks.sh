@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables of story.sh, which reads this file
 # What the story is told with: sentences, commands, and checks that end it when they do not hold.
 
 number=0
@@ -18,18 +18,20 @@ socklb() { "$binary" "$@" --pin "$bpf/socklb" --state "$work/state"; }
 # shown COMMAND...: prints the command, runs it, and shows what it prints (also in $work/shown).
 shown() {
 	local status=0
-	echo "    \$ $*" | sed "s|$root/||g; s|$work/||g; s|$(dirname "$cgroup")/||g"
+	echo "    \$ $*" | sed "s|$root/||g; s|$work/||g"
 	"$@" >"$work/shown" 2>&1 || status=$?
 	sed 's/^/      /' "$work/shown"
 	[ "$status" = 0 ] || broken "that ended with exit code $status instead of 0"
 }
 
-# in_cgroup COMMAND...: runs a client where the programs are attached.
+# in_cgroup COMMAND...: runs a client where the programs are attached. In the background, because
+# a signal would otherwise be heard only when the client has ended.
 in_cgroup() {
 	(
 		[ "${DEMO_CLIENTS_OUTSIDE:-0}" = 1 ] || echo "$BASHPID" >"$cgroup/cgroup.procs"
 		exec "$@"
-	)
+	) <&0 &
+	wait "$!"
 }
 
 # address FAMILY SERVICE:PORT: the clusterIP, from the table in the kernel.

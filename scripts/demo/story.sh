@@ -1,6 +1,7 @@
 #!/bin/bash
 # The demo itself; started by demo.sh in namespaces of its own.
 # usage: story.sh ROOT BINARY WORK-DIRECTORY CGROUP
+# shellcheck disable=SC2034 # used by the parts that are read in
 set -euo pipefail
 root=$1 binary=$2 work=$3 cgroup=$4 bpf=$3/bpf
 # shellcheck source=scripts/demo/checks.sh
@@ -22,9 +23,10 @@ cleanup() {
 		wait "${backends[@]}" 2>/dev/null || true
 	fi
 	if [ -e "$bpf/socklb" ]; then socklb detach >/dev/null 2>&1 || true; fi
-	# A process that has just ended may be in the cgroup for a moment.
+	# Clients that still run, each started by this demo; an ended one may stay for a moment.
 	for i in 1 2 3 4 5 6 7 8 9 10; do
 		[ -d "$cgroup" ] || break
+		xargs -r kill -KILL <"$cgroup/cgroup.procs" 2>/dev/null || true
 		rmdir "$cgroup" 2>/dev/null || sleep 0.1
 	done
 	umount "$bpf" 2>/dev/null || true
