@@ -32,7 +32,8 @@ let package = Package(
     .target(name: "BPFObject", swiftSettings: settings, plugins: ["CompileBPF"]),
 
     // The kernel edge.
-    .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev", "libelf-dev"])]),
+    .systemLibrary(
+      name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev", "libelf-dev"])]),
     .target(name: "CKernel"),
     .target(
       name: "BPFLoader", dependencies: ["CLibBPF", "CKernel"], swiftSettings: settings,
@@ -60,10 +61,15 @@ let package = Package(
     // Tests. Those without root run under `swift test`; the kernel tests are a static program of
     // their own, so that the same file runs here and inside a virtual machine.
     .testTarget(name: "ManifestTextTests", dependencies: ["ManifestText"]),
-    .testTarget(name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"]),
+    .testTarget(
+      name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"]),
     .executableTarget(
       name: "socklb-kernel-tests",
       dependencies: ["ServiceDataplane", "ServiceMaps", "BPFLoader", "CKernel"],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
+    .executableTarget(
+      name: "socklb-bench",
+      dependencies: ["ServiceDataplane", "ServiceMaps", "ManifestText"],
+      path: "Benchmarks", linkerSettings: staticExecutable),
   ]
 )

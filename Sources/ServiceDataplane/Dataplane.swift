@@ -100,14 +100,15 @@ public struct Dataplane: Sendable {
   private static func load(_ capacities: Capacities) throws(BPFError) -> LoadedObject {
     var object = try OpenObject(elf: SocketPrograms.elf, name: "socklb")
     for family in ["4", "6"] {
-      for map in ["keys", "frontends", "lists"] {
+      for map in ["keys", "frontends"] {
         try object.setMaxEntries(capacities.frontends, ofMap: map + family)
       }
+      try object.setMaxEntries(capacities.physicalLists, ofMap: "lists" + family)
       for map in ["slots", "endpoints"] {
         try object.setMaxEntries(capacities.physicalBackends, ofMap: map + family)
       }
       for map in ["counters", "services"] {
-        try object.setMaxEntries(capacities.services, ofMap: map + family)
+        try object.setMaxEntries(capacities.physicalServices, ofMap: map + family)
       }
     }
     return try object.load()

@@ -20,10 +20,10 @@ public struct KernelTables: Sendable {
     do {
       header = try MappedArray(open("header"))
       // The maps themselves say how large they were made.
-      let backends = try open("slots4").maxEntries
       let capacities = Capacities(
-        services: try open("counters4").maxEntries, frontends: try open("frontends4").maxEntries,
-        backends: Capacities.backends(physical: backends))
+        physicalServices: try open("counters4").maxEntries,
+        frontends: try open("frontends4").maxEntries,
+        physicalBackends: try open("slots4").maxEntries)
       v4 = try FamilyTables(capacities: capacities, open: open)
       v6 = try FamilyTables(capacities: capacities, open: open)
       grace = try GracePeriod()
@@ -210,22 +210,5 @@ public struct KernelTables: Sendable {
     guard header[0].grace_pending != 0 else { return }
     do { try grace.wait() } catch { throw .bpf(error) }
     setGracePending(false)
-  }
-}
-
-extension Capacities {
-  /// The inverse of `physicalBackends`.
-  static func backends(physical: Int) -> Int {
-    var low = 0
-    var high = physical
-    while low < high {
-      let middle = (low + high + 1) / 2
-      if Capacities(backends: middle).physicalBackends <= physical {
-        low = middle
-      } else {
-        high = middle - 1
-      }
-    }
-    return low
   }
 }

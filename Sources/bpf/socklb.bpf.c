@@ -26,8 +26,8 @@ static __always_inline int refuse(int error)
 	return DENY;
 }
 
-static __always_inline enum verdict find_frontend(const struct endpoint_address *to, int hook_family,
-						  __u8 protocol, __u64 *target)
+static __always_inline enum verdict find_frontend(const struct endpoint_address *to,
+						  int hook_family, __u8 protocol, __u64 *target)
 {
 	if (hook_family == 4 || is_mapped(to->w))
 		return find_frontend4(to, protocol, target);
@@ -157,11 +157,11 @@ static __always_inline int on_getpeername(struct bpf_sock_addr *ctx, int hook_fa
 	return ALLOW;
 }
 
-#define HOOK(name, handler, hook_family)           \
-	SEC("cgroup/" #name)                       \
-	int name(struct bpf_sock_addr *ctx)        \
-	{                                          \
-		return handler(ctx, hook_family);  \
+#define HOOK(name, handler, hook_family)          \
+	SEC("cgroup/" #name)                      \
+	int name(struct bpf_sock_addr *ctx)       \
+	{                                         \
+		return handler(ctx, hook_family); \
 	}
 
 HOOK(connect4, on_connect, 4)

@@ -1,3 +1,6 @@
+// SAFETY, all of this file: pointers given to C live until the call returns; buffers are passed
+// with their own sizes; nothing keeps a pointer after its closure.
+
 import CLibBPF
 import Glibc
 
@@ -74,7 +77,8 @@ extension Calls {
     return result < 0 ? (errno, Int(count)) : nil
   }
 
-  static func deleteBatch<K: BitwiseCopyable>(_ fd: Int32, keys: [K]) -> (errno: Int32, done: Int)? {
+  static func deleteBatch<K: BitwiseCopyable>(_ fd: Int32, keys: [K]) -> (errno: Int32, done: Int)?
+  {
     var count = UInt32(keys.count)
     var options = bpf_map_batch_opts()
     options.sz = MemoryLayout<bpf_map_batch_opts>.size

@@ -1,3 +1,6 @@
+// SAFETY, all of this file: pointers given to C live until the call returns; buffers are passed
+// with their own sizes; nothing keeps a pointer after its closure.
+
 import CLibBPF
 import Glibc
 

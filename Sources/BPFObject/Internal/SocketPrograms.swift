@@ -1,3 +1,6 @@
+// SAFETY, all of this file: pointers given to C live until the call returns; buffers are passed
+// with their own sizes; nothing keeps a pointer after its closure.
+
 /// The compiled BPF programs, as they travel inside the binary.
 public enum SocketPrograms {
   /// The ELF object, as clang wrote it.

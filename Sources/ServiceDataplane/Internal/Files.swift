@@ -1,3 +1,6 @@
+// SAFETY, all of this file: pointers given to C live until the call returns; buffers are passed
+// with their own sizes; nothing keeps a pointer after its closure.
+
 import BPFLoader
 import CKernel
 import Glibc
@@ -15,7 +18,9 @@ enum Files {
     defer { close(fd) }
     var info = stat()
     var bytes: [UInt8] = []
-    if unsafe fstat(fd, &info) == 0, info.st_size > 0 { bytes.reserveCapacity(Int(info.st_size) + 1) }
+    if unsafe fstat(fd, &info) == 0, info.st_size > 0 {
+      bytes.reserveCapacity(Int(info.st_size) + 1)
+    }
     return try readAll(fd, path, into: &bytes)
   }
 
@@ -146,7 +151,9 @@ enum Files {
     }
   }
 
-  private static func rename(_ old: String, _ new: String) -> Int32 { unsafe Glibc.rename(old, new) }
+  private static func rename(_ old: String, _ new: String) -> Int32 {
+    unsafe Glibc.rename(old, new)
+  }
 
   /// Opens a directory; nil with errno.
   static func openDirectory(_ path: String) -> Result<Int32, ErrnoFailure> {

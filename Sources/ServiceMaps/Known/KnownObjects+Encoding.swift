@@ -96,7 +96,8 @@ extension KnownObjects {
     else { return nil }
     var assigned: [IPAddress] = []
     for part in line[start..<end].split(separator: UInt8(ascii: ",")) {
-      guard part.count > 2, let address = IPAddress(String(decoding: part.dropFirst().dropLast(), as: UTF8.self))
+      guard part.count > 2,
+        let address = IPAddress(String(decoding: part.dropFirst().dropLast(), as: UTF8.self))
       else { return nil }
       assigned.append(address)
     }

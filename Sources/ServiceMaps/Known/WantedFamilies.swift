@@ -14,7 +14,8 @@ struct WantedFamilies {
     for (i, (address, family)) in zip(explicit, service.ipFamilies).enumerated()
     where address.family != family {
       problems.append(
-        ("spec.clusterIPs[\(i)]", "\(address) is no \(family) address, which ipFamilies[\(i)] says"))
+        ("spec.clusterIPs[\(i)]", "\(address) is no \(family) address, which ipFamilies[\(i)] says")
+      )
     }
 
     var isDualStack = explicit.count == 2 || service.ipFamilies.count == 2
@@ -50,7 +51,8 @@ struct WantedFamilies {
     for family in families where !canHave(family) {
       problems.append(
         (
-          family == primary && !service.ipFamilies.isEmpty ? "spec.ipFamilies" : "spec.ipFamilyPolicy",
+          family == primary && !service.ipFamilies.isEmpty
+            ? "spec.ipFamilies" : "spec.ipFamilyPolicy",
           "needs an \(family) clusterIP, but there is no \(family) service CIDR to take it from; "
             + "give one with --service-cidr"
         ))

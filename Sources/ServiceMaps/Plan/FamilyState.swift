@@ -13,9 +13,32 @@ public struct Capacities: Hashable, Sendable {
     self.backends = backends
   }
 
-  /// Slots and endpoint ids that exist for `backends`. A changed list is written beside the
-  /// old one, so some more are needed than lists may hold at rest.
-  public var physicalBackends: Int { backends + backends / 8 + 64 }
+  // What changes is written beside what is in use, and the old is free only after a grace
+  // period. So the maps have some more room than a table may take at rest.
+
+  /// Service port ids that exist.
+  public var physicalServices: Int { services + services / 8 + 16 }
+  /// Lists that exist; a table has at most one per frontend.
+  public var physicalLists: Int { frontends + frontends / 8 + 16 }
+  /// Slots and endpoint ids that exist.
+  public var physicalBackends: Int { backends + backends / 8 + 1024 }
+
+  /// The capacities of maps with these sizes: the inverse of the above.
+  public init(physicalServices: Int, frontends: Int, physicalBackends: Int) {
+    func largest(_ limit: Int, _ physical: (Int) -> Int) -> Int {
+      var low = 0
+      var high = limit
+      while low < high {
+        let middle = (low + high + 1) / 2
+        if physical(middle) <= limit { low = middle } else { high = middle - 1 }
+      }
+      return low
+    }
+    self.init(
+      services: largest(physicalServices) { Capacities(services: $0).physicalServices },
+      frontends: frontends,
+      backends: largest(physicalBackends) { Capacities(backends: $0).physicalBackends })
+  }
 }
 
 /// Where a list's slots are.
@@ -111,7 +134,10 @@ public struct FamilyState: Sendable {
     self.capacities = capacities
   }
 
-  func slots(of list: UInt32) -> ArraySlice<Slot> {
+  func slots(of list: UInt32) -> ArraySlice<Slot> { slotsOfList(list) }
+
+  /// The slots of a list; empty when there is no such list.
+  public func slotsOfList(_ list: UInt32) -> ArraySlice<Slot> {
     guard let range = lists[list], range.indices.upperBound <= slots.count else { return [] }
     return slots[range.indices]
   }

@@ -11,7 +11,8 @@ struct IndexAllocator {
     for index in indexes {
       let index = Int(index)
       if index >= used.count {
-        used.append(contentsOf: repeatElement(false, count: max(index + 1, used.count) - used.count + 64))
+        used.append(
+          contentsOf: repeatElement(false, count: max(index + 1, used.count) - used.count + 64))
       }
       used[index] = true
     }

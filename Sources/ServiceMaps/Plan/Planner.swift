@@ -85,9 +85,9 @@ public struct Planner {
     self.old = old
     plan = FamilyPlan(family: old.family)
     let room = old.capacities
-    freeServices = IndexAllocator(limit: room.services, used: old.services.keys)
+    freeServices = IndexAllocator(limit: room.physicalServices, used: old.services.keys)
     freeFrontends = IndexAllocator(limit: room.frontends, used: old.frontends.keys)
-    freeLists = IndexAllocator(limit: room.frontends, used: old.lists.keys)
+    freeLists = IndexAllocator(limit: room.physicalLists, used: old.lists.keys)
     freeSlots = RangeAllocator(limit: room.physicalBackends, used: old.lists.values)
     freeEndpoints = IndexAllocator(
       limit: room.physicalBackends,

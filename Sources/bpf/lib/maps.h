@@ -28,24 +28,24 @@
 		__type(value, value_type);                   \
 	} map SEC(".maps")
 
-#define SOCKET_MAP(map, value_type)                     \
-	struct {                                        \
-		__uint(type, BPF_MAP_TYPE_SK_STORAGE);  \
-		__uint(map_flags, BPF_F_NO_PREALLOC);   \
-		__type(key, int);                       \
-		__type(value, value_type);              \
+#define SOCKET_MAP(map, value_type)                    \
+	struct {                                       \
+		__uint(type, BPF_MAP_TYPE_SK_STORAGE); \
+		__uint(map_flags, BPF_F_NO_PREALLOC);  \
+		__type(key, int);                      \
+		__type(value, value_type);             \
 	} map SEC(".maps")
 
-#define FAMILY_MAPS(family)                                                                        \
-	HASH_MAP(keys##family, struct svc_key##family, __u32, 0, 262144);                          \
-	ARRAY_MAP(frontends##family, BPF_MAP_TYPE_ARRAY, struct svc_frontend##family,              \
-		  BPF_F_MMAPABLE, 262144);                                                         \
-	ARRAY_MAP(lists##family, BPF_MAP_TYPE_ARRAY, __u64, BPF_F_MMAPABLE, 262144);               \
-	ARRAY_MAP(slots##family, BPF_MAP_TYPE_ARRAY, struct svc_slot##family, BPF_F_MMAPABLE,      \
-		  1048576);                                                                        \
-	ARRAY_MAP(endpoints##family, BPF_MAP_TYPE_ARRAY, struct svc_endpoint, BPF_F_MMAPABLE,      \
-		  1048576);                                                                        \
-	ARRAY_MAP(counters##family, BPF_MAP_TYPE_PERCPU_ARRAY, struct svc_counters, 0, 65536);     \
+#define FAMILY_MAPS(family)                                                                    \
+	HASH_MAP(keys##family, struct svc_key##family, __u32, 0, 262144);                      \
+	ARRAY_MAP(frontends##family, BPF_MAP_TYPE_ARRAY, struct svc_frontend##family,          \
+		  BPF_F_MMAPABLE, 262144);                                                     \
+	ARRAY_MAP(lists##family, BPF_MAP_TYPE_ARRAY, __u64, BPF_F_MMAPABLE, 262144);           \
+	ARRAY_MAP(slots##family, BPF_MAP_TYPE_ARRAY, struct svc_slot##family, BPF_F_MMAPABLE,  \
+		  1048576);                                                                    \
+	ARRAY_MAP(endpoints##family, BPF_MAP_TYPE_ARRAY, struct svc_endpoint, BPF_F_MMAPABLE,  \
+		  1048576);                                                                    \
+	ARRAY_MAP(counters##family, BPF_MAP_TYPE_PERCPU_ARRAY, struct svc_counters, 0, 65536); \
 	HASH_MAP(services##family, __u32, struct svc_service, BPF_F_NO_PREALLOC, 65536)
 
 FAMILY_MAPS(4);

@@ -9,7 +9,8 @@
 #include "address.h"
 #include "maps.h"
 
-static __always_inline int flow_is_to(const struct svc_flow *flow, const struct endpoint_address *vip)
+static __always_inline int flow_is_to(const struct svc_flow *flow,
+				      const struct endpoint_address *vip)
 {
 	return flow->backend_port_be && flow->vip_port_be == vip->port_be &&
 	       same_words(flow->vip_be, vip->w);
@@ -25,8 +26,7 @@ static __always_inline int flow_is_from(const struct svc_flow *flow,
 /* connect(): from now on the peer of this socket is flow->vip. */
 static __always_inline int remember_peer(struct bpf_sock *sk, struct svc_flow *flow)
 {
-	struct svc_flow *peer =
-		bpf_sk_storage_get(&peers, sk, flow, BPF_SK_STORAGE_GET_F_CREATE);
+	struct svc_flow *peer = bpf_sk_storage_get(&peers, sk, flow, BPF_SK_STORAGE_GET_F_CREATE);
 
 	if (!peer)
 		return 0;

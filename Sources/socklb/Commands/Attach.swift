@@ -23,7 +23,8 @@ struct Attach: ParsableCommand {
   @Option(name: .long, help: "Room for this many service ports, per address family.")
   var maxServices = Capacities().services
 
-  @Option(name: .long, help: "Room for this many frontends (address, port and protocol), per family.")
+  @Option(
+    name: .long, help: "Room for this many frontends (address, port and protocol), per family.")
   var maxFrontends = Capacities().frontends
 
   @Option(name: .long, help: "Room for this many backends of all Services together, per family.")

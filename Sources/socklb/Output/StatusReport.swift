@@ -59,7 +59,8 @@ struct StatusReport {
       let state = cgroup.isLive ? "" : "  DEAD: the cgroup is gone, nothing is translated there"
       lines.append("cgroup      \(cgroup.place) (id \(cgroup.id))\(state)")
       for hook in cgroup.hooks {
-        lines.append("  \(pad(hook.hook, 13)) program \(pad("\(hook.programID)", 6)) tag \(hook.tag)")
+        lines.append(
+          "  \(pad(hook.hook, 13)) program \(pad("\(hook.programID)", 6)) tag \(hook.tag)")
       }
     }
     let room = dataplane.tables.capacities

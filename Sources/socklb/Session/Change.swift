@@ -78,7 +78,11 @@ struct WriteSession {
       try dataplane.tables.commit(prepared)
     } catch {
       if bytes != nil {
-        if let knownBytes { try? state.writeObjects(knownBytes) } else { try? state.removeObjects() }
+        if let knownBytes {
+          try? state.writeObjects(knownBytes)
+        } else {
+          try? state.removeObjects()
+        }
       }
       if let back = try? dataplane.tables.prepare(prepared.before) {
         try? dataplane.tables.commit(back)

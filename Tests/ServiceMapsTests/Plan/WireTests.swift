@@ -1,0 +1,82 @@
+import CServiceABI
+import ServiceMaps
+import Testing
+
+/// The bytes on the wire, written down by hand: network byte order for addresses and ports.
+@Suite struct WireTests {
+  private func bytes<T: BitwiseCopyable>(_ value: T) -> [UInt8] {
+    withUnsafeBytes(of: value) { [UInt8]($0) }
+  }
+
+  private let v4 = FrontendKey(address: IPAddress("10.96.0.1")!, port: Port(80)!, transport: .tcp)
+  private let v6 = FrontendKey(
+    address: IPAddress("fd00:10:96::a")!, port: Port(53)!, transport: .udp)
+
+  @Test func keys() {
+    #expect(bytes(WireV4.key(v4)) == [10, 96, 0, 1, 0, 80, 6, 0])
+    #expect(
+      bytes(WireV6.key(v6)) == [
+        0xfd, 0, 0, 0x10, 0, 0x96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0a, 0, 53, 17, 0,
+      ])
+    #expect(WireV4.frontendKey(WireV4.key(v4)) == v4)
+    #expect(WireV6.frontendKey(WireV6.key(v6)) == v6)
+  }
+
+  @Test func frontends_begin_with_their_key() {
+    let record4 = FrontendRecord(key: v4, kind: .externalIP, service: 7, list: 9)
+    let wire4 = bytes(WireV4.frontend(record4))
+    #expect(Array(wire4.prefix(8)) == bytes(WireV4.key(v4)))
+    #expect(Array(wire4[8...]) == [9, 0, 0, 0, 7, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0])
+    #expect(WireV4.record(WireV4.frontend(record4)) == record4)
+    let record6 = FrontendRecord(key: v6, kind: .clusterIP, service: 7, list: 9)
+    let wire6 = bytes(WireV6.frontend(record6))
+    #expect(Array(wire6.prefix(20)) == bytes(WireV6.key(v6)))
+    #expect(Array(wire6[20...]) == [1, 0, 0, 0, 9, 0, 0, 0, 7, 0, 0, 0])
+    #expect(WireV6.record(WireV6.frontend(record6)) == record6)
+  }
+
+  @Test func slots() {
+    let slot = Slot(
+      backend: Backend(address: IPAddress("10.0.0.2")!, port: Port(8080)!), endpoint: 3,
+      generation: 4)
+    #expect(
+      bytes(WireV4.slot(slot)) == [10, 0, 0, 2, 0x1f, 0x90, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0])
+    #expect(WireV4.slot(WireV4.slot(slot)) == slot)
+    #expect(WireV4.slot(svc_slot4()) == nil, "an unused slot has no port")
+  }
+
+  @Test func services_and_endpoints() {
+    let name = ServicePortName(
+      service: NamespacedName(namespace: "kube-system", name: String(repeating: "n", count: 63)),
+      port: "dns-tcp", transport: .tcp)
+    let record = ServiceRecord(name: name, affinityTimeout: 10_800)
+    #expect(ServiceRecord(wire: record.wire) == record)
+    #expect(ServiceRecord(wire: svc_service()) == nil)
+    let free = EndpointRecord(generation: 8, service: nil)
+    let used = EndpointRecord(generation: 8, service: 0)
+    #expect(bytes(free.wire) == [8, 0, 0, 0, 0, 0, 0, 0])
+    #expect(bytes(used.wire) == [8, 0, 0, 0, 1, 0, 0, 0])
+    #expect(EndpointRecord(wire: free.wire) == free && EndpointRecord(wire: used.wire) == used)
+  }
+
+  /// C = Swift; abi_check.c asserts the same numbers in C, the kernel tests compare with BTF.
+  @Test func sizes_are_those_of_C() {
+    #expect(MemoryLayout<svc_key4>.size == 8)
+    #expect(MemoryLayout<svc_key6>.size == 20)
+    #expect(MemoryLayout<svc_frontend4>.size == 24)
+    #expect(MemoryLayout<svc_frontend6>.size == 32)
+    #expect(MemoryLayout<svc_slot4>.size == 16)
+    #expect(MemoryLayout<svc_slot6>.size == 32)
+    #expect(MemoryLayout<svc_endpoint>.size == 8)
+    #expect(MemoryLayout<svc_service>.size == 208)
+    #expect(MemoryLayout<svc_counters>.size == 16)
+    #expect(MemoryLayout<svc_header>.size == 32)
+    #expect(MemoryLayout<svc_flow>.size == 48)
+    #expect(MemoryLayout<svc_flows>.size == 392)
+    #expect(MemoryLayout<svc_header>.offset(of: \.generation) == 8)
+    #expect(MemoryLayout<svc_service>.offset(of: \.affinity) == 192)
+    #expect(MemoryLayout<svc_slot6>.offset(of: \.generation) == 24)
+    #expect(WireV4.targetOffset == 8 && WireV6.targetOffset == 24)
+    #expect(WireV4.kindOffset == 16 && WireV6.kindOffset == 20)
+  }
+}
