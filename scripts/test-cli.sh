@@ -30,7 +30,9 @@ for command in $commands; do
 	for option in --pin --state; do
 		if grep -q -- "$option" "$work/out"; then ok "$command has $option"; else bad "$command has $option"; fi
 	done
-	check "socklb $command, unknown option" 64 unknown-option "$command" --unknown-option
+	arguments=()
+	[ "$command" != delete ] || arguments=(service web)
+	check "socklb $command, unknown option" 64 unknown-option "$command" "${arguments[@]}" --unknown-option
 	check "socklb $command, relative --pin" 64 'absolute path' "$command" --pin here
 done
 
