@@ -62,7 +62,8 @@ let package = Package(
     // their own, so that the same file runs here and inside a virtual machine.
     .testTarget(name: "ManifestTextTests", dependencies: ["ManifestText"]),
     .testTarget(
-      name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"]),
+      name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"],
+      exclude: ["Fixtures"]),
     .executableTarget(
       name: "socklb-kernel-tests",
       dependencies: ["ServiceDataplane", "ServiceMaps", "BPFLoader", "CKernel"],

@@ -9,6 +9,8 @@ public enum DataplaneError: Error, Sendable, CustomStringConvertible {
   case system(String, errno: Int32, remedy: String? = nil)
   /// The machine lacks something: which, and what to do.
   case unsupported(String, remedy: String)
+  /// The process lacks these capabilities.
+  case notPermitted(missing: [String])
   /// Nothing is attached at this pin directory.
   case notAttached(pin: String)
   /// The command would do harm, or cannot be done in this state.
@@ -26,6 +28,10 @@ public enum DataplaneError: Error, Sendable, CustomStringConvertible {
     case .unsupported(let what, let remedy), .refused(let what, let remedy),
       .damaged(let what, let remedy):
       what + "; " + remedy
+    case .notPermitted(let missing):
+      "this needs \(missing.joined(separator: " and ")), which this process does not have; run it "
+        + "as root (sudo), or give a systemd unit AmbientCapabilities="
+        + missing.joined(separator: " ")
     case .notAttached(let pin):
       "socklb is not attached: nothing is pinned at \(pin); run `socklb attach` first"
     case .capacity(let error): error.description

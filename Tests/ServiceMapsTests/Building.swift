@@ -1,9 +1,14 @@
 import ServiceMaps
 
-// Short ways to build model values in tests. A wrong literal is a bug of the test: `!` is right.
+// Short ways to build model values in tests.
 
-func ip(_ text: String) -> IPAddress { IPAddress(text)! }
-func port(_ number: Int) -> Port { Port(number)! }
+func right<Value>(_ value: Value?) -> Value {
+  guard let value else { preconditionFailure("a wrong literal in a test") }
+  return value
+}
+func ip(_ text: String) -> IPAddress { right(IPAddress(text)) }
+func port(_ number: Int) -> Port { right(Port(number)) }
+func cidrs(_ text: String) -> ServiceCIDRs { right(ServiceCIDRs(text)) }
 func name(_ text: String) -> NamespacedName {
   let parts = text.split(separator: "/")
   return NamespacedName(namespace: String(parts[0]), name: String(parts[1]))

@@ -1,8 +1,10 @@
+import Foundation
 import ServiceMaps
 import Testing
 
 /// Measured by `SPEED=1 swift test -c release`; not part of the usual run, as it proves nothing.
-@Suite(.serialized) struct SpeedTests {
+@Suite(.serialized, .enabled(if: ProcessInfo.processInfo.environment["SPEED"] != nil))
+struct SpeedTests {
   static func objects(services: Int, endpoints: Int) -> [ManifestObject] {
     var objects: [KubernetesObject] = []
     for i in 0..<services {
@@ -49,7 +51,9 @@ import Testing
       print("  \(bytes.count) bytes")
     }
     _ = measure("dump all text") { dump.render(.all) }
-    _ = measure("dump services") { dump.render(.services) }
+    for view in [DumpView.services, .backends, .counters] {
+      _ = measure("dump \(view) text") { dump.render(view) }
+    }
     var other = known
     _ = other.delete([input[3], input[100]])
     let after = TableCompiler().compile(other).table

@@ -214,6 +214,7 @@ extension DataplaneError {
   /// errno of a missing permission, whatever the layer.
   public var isPermission: Bool {
     switch self {
+    case .notPermitted: true
     case .bpf(let error): error.code == .permission
     case .system(_, let errno, _): errno == EACCES || errno == EPERM
     default: false

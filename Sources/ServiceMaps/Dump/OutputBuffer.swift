@@ -7,6 +7,10 @@ struct OutputBuffer {
 
   mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
 
+  mutating func append(_ other: OutputBuffer) { bytes.append(contentsOf: other.bytes) }
+
+  mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+
   mutating func append(_ character: Unicode.Scalar) { bytes.append(UInt8(ascii: character)) }
 
   mutating func append(number: some FixedWidthInteger & UnsignedInteger) {
@@ -27,7 +31,7 @@ struct OutputBuffer {
   /// The canonical text of `IPAddress.description`.
   mutating func append(_ address: IPAddress) {
     guard address.family == .v4 else {
-      append(address.description)
+      append(v6: address)
       return
     }
     append(number: UInt8(truncatingIfNeeded: address.low >> 24))
@@ -37,6 +41,46 @@ struct OutputBuffer {
     append(number: UInt8(truncatingIfNeeded: address.low >> 8))
     append(".")
     append(number: UInt8(truncatingIfNeeded: address.low))
+  }
+
+  /// RFC 5952: the first of the longest runs of two or more zero words is `::`.
+  private mutating func append(v6 address: IPAddress) {
+    func word(_ i: Int) -> UInt16 {
+      let half = i < 4 ? address.high : address.low
+      return UInt16(truncatingIfNeeded: half >> UInt64(48 - 16 * (i & 3)))
+    }
+    var gap = 0..<0
+    var start = 0
+    while start < 8 {
+      var end = start
+      while end < 8 && word(end) == 0 { end += 1 }
+      if end - start >= 2 && end - start > gap.count { gap = start..<end }
+      start = end + 1
+    }
+    var i = 0
+    while i < 8 {
+      if i == gap.lowerBound && !gap.isEmpty {
+        append("::")
+        i = gap.upperBound
+        continue
+      }
+      if i > 0 && i != gap.upperBound { append(":") }
+      append(hexadecimal: word(i))
+      i += 1
+    }
+  }
+
+  private mutating func append(hexadecimal word: UInt16) {
+    var shift: UInt16 = word >= 0x1000 ? 12 : word >= 0x100 ? 8 : word >= 0x10 ? 4 : 0
+    while true {
+      append(digit: UInt8(truncatingIfNeeded: word >> shift & 15))
+      if shift == 0 { return }
+      shift -= 4
+    }
+  }
+
+  private mutating func append(digit: UInt8) {
+    bytes.append(digit < 10 ? 48 + digit : 87 + digit)
   }
 
   /// `10.0.0.1:80` or `[fd00::1]:80`.
@@ -69,10 +113,9 @@ struct OutputBuffer {
       case UInt8(ascii: "\""): append("\\\"")
       case UInt8(ascii: "\\"): append("\\\\")
       case 0..<32:
-        let digits = Array("0123456789abcdef".utf8)
         append("\\u00")
-        bytes.append(digits[Int(byte >> 4)])
-        bytes.append(digits[Int(byte & 15)])
+        append(digit: byte >> 4)
+        append(digit: byte & 15)
       default: bytes.append(byte)
       }
     }

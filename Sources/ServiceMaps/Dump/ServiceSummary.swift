@@ -36,15 +36,24 @@ extension TableDump {
     return summaries
   }
 
-  /// Those with a summary, and those that were counted and have left the table since.
-  var countedServices: [(label: String, name: ServicePortName, counters: ServiceCounters)] {
-    let summaries = summaries
-    var result = summaries.map { ($0.label, $0.name, counters[$0.name] ?? ServiceCounters()) }
+  typealias CountedService = (label: String, name: ServicePortName, counters: ServiceCounters)
+
+  /// The service ports of the table, and those that were counted and have left it since; sorted.
+  func counted(_ summaries: [ServiceSummary]) -> [CountedService] {
+    var result: [CountedService] = []
+    result.reserveCapacity(summaries.count)
+    var found = 0
+    for summary in summaries {
+      let counters = counters[summary.name]
+      if counters != nil { found += 1 }
+      result.append((summary.label, summary.name, counters ?? ServiceCounters()))
+    }
+    if found == counters.count { return result }
     let present = Set(summaries.lazy.map(\.name))
     for (name, counters) in counters where !present.contains(name) {
       result.append(("\(name.service):\(name.port)", name, counters))
     }
-    return result.sorted { $0.1 < $1.1 }
+    return result.sorted { $0.name < $1.name }
   }
 }
 

@@ -91,7 +91,7 @@ extension TableDump {
   }
 
   private func appendCountersJSON(to output: inout OutputBuffer) {
-    output.appendArray("counters", countedServices) { entry, output in
+    output.appendArray("counters", counted(summaries)) { entry, output in
       output.append(jsonIdentity: entry.name)
       output.append(#","translated":"#)
       output.append(number: entry.counters.translated)

@@ -12,17 +12,18 @@ extension TableDump {
   /// `all` has the lines of all views, each with the view's name in front.
   func text(_ view: DumpView) -> [UInt8] {
     var output = OutputBuffer()
-    output.reserve(table.frontends.count * 256)
+    output.reserve(table.frontends.reduce(0) { $0 + 128 + 24 * $1.backends.count })
     switch view {
     case .frontends: TableDump.appendFrontends(table, prefix: "", to: &output)
-    case .services: appendServices(prefix: "", to: &output)
+    case .services: TableDump.append(summaries, prefix: "", to: &output)
     case .backends: appendBackends(prefix: "", to: &output)
-    case .counters: appendCounters(prefix: "", to: &output)
+    case .counters: TableDump.append(counted(summaries), prefix: "", to: &output)
     case .all:
-      appendServices(prefix: "service ", to: &output)
+      let summaries = summaries
+      TableDump.append(summaries, prefix: "service ", to: &output)
       TableDump.appendFrontends(table, prefix: "frontend ", to: &output)
       appendBackends(prefix: "backend ", to: &output)
-      appendCounters(prefix: "counters ", to: &output)
+      TableDump.append(counted(summaries), prefix: "counters ", to: &output)
     }
     return output.bytes
   }
@@ -37,7 +38,9 @@ extension TableDump {
     }
   }
 
-  private func appendServices(prefix: String, to output: inout OutputBuffer) {
+  private static func append(
+    _ summaries: [ServiceSummary], prefix: String, to output: inout OutputBuffer
+  ) {
     for summary in summaries {
       output.append(prefix)
       output.append(summary.label)
@@ -58,21 +61,30 @@ extension TableDump {
   }
 
   private func appendBackends(prefix: String, to output: inout OutputBuffer) {
-    for frontend in table.frontends {
+    // What the lines of one frontend share is written once.
+    var start = OutputBuffer()
+    var end = OutputBuffer()
+    for frontend in table.frontends where !frontend.backends.isEmpty {
+      start.removeAll()
+      start.append(prefix)
+      start.append(frontend.key)
+      start.append(" -> ")
+      end.removeAll()
+      end.append(" ")
+      end.append(label: frontend)
+      end.append("\n")
       for backend in frontend.backends {
-        output.append(prefix)
-        output.append(frontend.key)
-        output.append(" -> ")
+        output.append(start)
         output.append(backend.address, backend.port)
-        output.append(" ")
-        output.append(label: frontend)
-        output.append("\n")
+        output.append(end)
       }
     }
   }
 
-  private func appendCounters(prefix: String, to output: inout OutputBuffer) {
-    for (label, name, counters) in countedServices {
+  private static func append(
+    _ counted: [CountedService], prefix: String, to output: inout OutputBuffer
+  ) {
+    for (label, name, counters) in counted {
       output.append(prefix)
       output.append(label)
       output.append(" ")

@@ -70,7 +70,7 @@ extension TableDump {
   }
 
   private func appendCountersYAML(to output: inout OutputBuffer) {
-    let services = countedServices
+    let services = counted(summaries)
     output.append(services.isEmpty ? "counters: []\n" : "counters:\n")
     for (_, name, counters) in services {
       output.append(yamlIdentity: name)

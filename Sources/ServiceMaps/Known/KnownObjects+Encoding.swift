@@ -32,7 +32,7 @@ extension KnownObjects {
       bytes.append(KnownObjects.brace)
       bytes.append(KnownObjects.newline)
     }
-    bytes += KnownObjects.trailer(of: bytes[...], count: count)
+    bytes += KnownObjects.trailer(KnownObjects.checksum(of: bytes[...]), count)
     return bytes
   }
 
@@ -43,7 +43,7 @@ extension KnownObjects {
   public init(
     decoding bytes: [UInt8], decode: (_ json: [UInt8]) -> KubernetesObject?
   ) throws(KnownObjectsError) {
-    let body = try KnownObjects.checkedBody(of: bytes)
+    let (body, checksum) = try KnownObjects.checkedBody(of: bytes)
     var line = 1
     var start = body.lowerBound
     while start < body.upperBound {
@@ -55,12 +55,17 @@ extension KnownObjects {
       objects[object.id] = KnownObject(object: object, json: json, assignedClusterIPs: assigned)
       start = end + 1
     }
-    // The trailer counted them; two lines with one identity would be one object too few.
+    // Two lines with one identity would be one object too few.
     guard objects.count == line - 1 else { throw .badObject(line: line) }
+    guard bytes[body.upperBound...].elementsEqual(KnownObjects.trailer(checksum, count)) else {
+      throw .checksumMismatch
+    }
   }
 
-  /// Where the object lines are, once header, number and checksum are found right.
-  private static func checkedBody(of bytes: [UInt8]) throws(KnownObjectsError) -> Range<Int> {
+  /// Where the object lines are, once header and checksum are found right.
+  private static func checkedBody(
+    of bytes: [UInt8]
+  ) throws(KnownObjectsError) -> (Range<Int>, checksum: String) {
     guard bytes.starts(with: header), let headerEnd = bytes.firstIndex(of: newline) else {
       throw header.starts(with: bytes.prefix(header.count)) ? .truncated : .notKnownObjects
     }
@@ -70,18 +75,21 @@ extension KnownObjects {
     let previous = bytes[..<(bytes.count - 1)].lastIndex(of: newline) ?? headerEnd
     let end = previous + 1
     guard end > headerEnd, bytes[end...].starts(with: trailerStart) else { throw .truncated }
-    let body = (headerEnd + 1)..<end
-    let count = bytes[body].reduce(into: 0) { if $1 == newline { $0 += 1 } }
-    guard bytes[end...].elementsEqual(trailer(of: bytes[..<end], count: count)) else {
+    let checksum = checksum(of: bytes[..<end])
+    guard bytes[end...].starts(with: trailerStart + Array(checksum.utf8)) else {
       throw .checksumMismatch
     }
-    return body
+    return ((headerEnd + 1)..<end, checksum)
   }
 
-  private static func trailer(of bytes: ArraySlice<UInt8>, count: Int) -> [UInt8] {
+  private static func checksum(of bytes: ArraySlice<UInt8>) -> String {
     var hash = StableHash()
     hash.combine(bytes)
-    return trailerStart + Array("\(hash.text)\",\"objects\":\(count)}\n".utf8)
+    return hash.text
+  }
+
+  private static func trailer(_ checksum: String, _ count: Int) -> [UInt8] {
+    trailerStart + Array("\(checksum)\",\"objects\":\(count)}\n".utf8)
   }
 
   private static func parts(of line: ArraySlice<UInt8>) -> (json: [UInt8], [IPAddress])? {

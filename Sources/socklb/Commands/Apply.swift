@@ -34,9 +34,9 @@ struct Apply: ParsableCommand {
 
   func run() throws {
     try common.run {
-      // Kernel state first: without it the input does not matter.
-      let session = dryRun ? nil : try WriteSession(common)
+      // The input first: its problems are the user's to mend, whatever the state of this node.
       let objects = try Change.decode(manifests)
+      let session = dryRun ? nil : try WriteSession(common)
       if prune && !allowEmpty && !objects.contains(where: { $0.object.kind == .service }) {
         Output.error(
           "--prune would remove every Service, because the input has none; "

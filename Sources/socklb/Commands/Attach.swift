@@ -42,6 +42,7 @@ struct Attach: ParsableCommand {
   func run() throws {
     try common.run {
       try KernelVersion.check()
+      try Capabilities.check()
       let state = common.stateDirectory
       let lock = try state.lock()
       defer { withExtendedLifetime(lock) {} }

@@ -35,10 +35,10 @@ struct Delete: ParsableCommand {
 
   func run() throws {
     try common.run {
+      let objects = what.isEmpty ? try Change.decode(manifests) : []
       let session = try WriteSession(common)
       let change: Change
       if what.isEmpty {
-        let objects = try Change.decode(manifests)
         change = try Change(session.known) { $0.delete(objects) }
       } else {
         change = try deleteServices(session.known)

@@ -54,11 +54,9 @@ struct WriteSession {
   /// - Throws: when nothing is attached, or the pins belong to another state.
   init(_ common: CommonOptions) throws(DataplaneError) {
     self.common = common
-    // Before the lock: it would make the state directory.
-    guard Dataplane.isAttached(pin: common.pin) else {
-      _ = try Dataplane(pin: common.pin)
-      throw .notAttached(pin: common.pin)
-    }
+    try Capabilities.check()
+    // Before the lock, which would make the state directory.
+    guard Dataplane.isAttached(pin: common.pin) else { throw .notAttached(pin: common.pin) }
     let state = common.stateDirectory
     lock = try state.lock()
     dataplane = try Dataplane(pin: common.pin)

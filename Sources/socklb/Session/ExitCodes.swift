@@ -14,6 +14,7 @@ enum Exit {
     if error.isPermission { return notPermitted }
     switch error {
     case .bpf(let error): return error.code == .unsupported ? unsupported : failure
+    case .notPermitted: return notPermitted
     case .system: return inputOutput
     case .unsupported: return unsupported
     case .damaged: return inputOutput

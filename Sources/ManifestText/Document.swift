@@ -1,1 +1,0 @@
-// The tree that YAML and JSON are read into.

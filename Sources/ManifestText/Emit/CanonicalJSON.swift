@@ -1,0 +1,179 @@
+/// A tree as the one JSON text that all equal trees have, whatever they were read from.
+///
+/// Keys are sorted by their UTF-8 bytes, there is no white space, only what must be escaped is,
+/// and numbers are as written, except for what JSON does not know: 0x50 becomes 80.
+public func canonicalJSON(of node: TextNode, editing edits: [TextEdit] = []) -> [UInt8] {
+  var writer = JSONWriter(indent: nil)
+  writer.write(node, edits: edits[...], level: 0)
+  return writer.output
+}
+
+/// A tree as JSON for people: indented by two, keys in the order of the text.
+public func prettyJSON(of node: TextNode) -> [UInt8] {
+  var writer = JSONWriter(indent: 2)
+  writer.write(node, edits: [], level: 0)
+  writer.output.append(0x0a)
+  return writer.output
+}
+
+struct JSONWriter {
+  /// Spaces for each level; nil: canonical.
+  let indent: Int?
+  var output: [UInt8] = []
+
+  init(indent: Int?) { self.indent = indent }
+
+  mutating func write(_ node: TextNode, edits: ArraySlice<TextEdit>, level: Int) {
+    switch node.kind {
+    case .mapping: mapping(node, edits, level)
+    case .sequence:
+      output.append(UInt8(ascii: "["))
+      var isFirst = true
+      for element in node.elements {
+        separate(&isFirst, level + 1)
+        write(element, edits: [], level: level + 1)
+      }
+      close(UInt8(ascii: "]"), isEmpty: isFirst, level)
+    case .string: JSONWriter.append(quoted: node.utf8, to: &output)
+    default: JSONWriter.append(plain: node, to: &output)
+    }
+  }
+
+  private mutating func mapping(_ node: TextNode, _ edits: ArraySlice<TextEdit>, _ level: Int) {
+    var members = Array(node.members)
+    if indent == nil, !JSONWriter.isSorted(members) {
+      members.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    }
+    output.append(UInt8(ascii: "{"))
+    var isFirst = true
+    // Members that an edit sets, by key; those that are not in the tree fall into their place.
+    var sets = edits.filter { $0.path.count == level + 1 && $0.value != nil }
+    sets.sort { $0.path[level].utf8.lexicographicallyPrecedes($1.path[level].utf8) }
+    for member in members {
+      let key = member.key.utf8
+      while let set = sets.first, set.path[level].utf8.lexicographicallyPrecedes(key) {
+        write(set, level, &isFirst)
+        sets.removeFirst()
+      }
+      var inner: ArraySlice<TextEdit> = []
+      if !edits.isEmpty {
+        inner = edits.filter { $0.path[level].utf8.elementsEqual(key) }[...]
+        if let last = inner.last(where: { $0.path.count == level + 1 }) {
+          if last.value != nil { write(last, level, &isFirst) }
+          sets.removeAll { $0.path[level].utf8.elementsEqual(key) }
+          continue
+        }
+      }
+      separate(&isFirst, level + 1)
+      JSONWriter.append(quoted: key, to: &output)
+      output.append(UInt8(ascii: ":"))
+      if indent != nil { output.append(0x20) }
+      write(member.value, edits: inner, level: level + 1)
+    }
+    for set in sets { write(set, level, &isFirst) }
+    close(UInt8(ascii: "}"), isEmpty: isFirst, level)
+  }
+
+  private mutating func write(_ edit: TextEdit, _ level: Int, _ isFirst: inout Bool) {
+    separate(&isFirst, level + 1)
+    JSONWriter.append(quoted: Array(edit.path[level].utf8)[...], to: &output)
+    output.append(UInt8(ascii: ":"))
+    if indent != nil { output.append(0x20) }
+    JSONWriter.append(quoted: Array((edit.value ?? "").utf8)[...], to: &output)
+  }
+
+  private static func isSorted(_ members: [TextMember]) -> Bool {
+    for at in members.indices.dropLast() {
+      if members[at + 1].key.utf8.lexicographicallyPrecedes(members[at].key.utf8) { return false }
+    }
+    return true
+  }
+
+  private mutating func separate(_ isFirst: inout Bool, _ level: Int) {
+    if !isFirst { output.append(UInt8(ascii: ",")) }
+    isFirst = false
+    newLine(level)
+  }
+
+  private mutating func close(_ bracket: UInt8, isEmpty: Bool, _ level: Int) {
+    if !isEmpty { newLine(level) }
+    output.append(bracket)
+  }
+
+  private mutating func newLine(_ level: Int) {
+    guard let indent else { return }
+    output.append(0x0a)
+    output.append(contentsOf: repeatElement(0x20, count: indent * level))
+  }
+}
+
+extension JSONWriter {
+  /// A scalar that is no string.
+  static func append(plain node: TextNode, to output: inout [UInt8]) {
+    switch node.kind {
+    case .boolean: output.append(contentsOf: (node.boolean == true ? "true" : "false").utf8)
+    case .integer: append(integer: node.utf8, to: &output)
+    case .float: append(float: node.utf8, to: &output)
+    default: output.append(contentsOf: "null".utf8)
+    }
+  }
+
+  private static func append(integer text: ArraySlice<UInt8>, to output: inout [UInt8]) {
+    let isDecimal = text.allSatisfy(ScalarSyntax.isDigit)
+    if isDecimal, text.count == 1 || text.first != UInt8(ascii: "0") {
+      output.append(contentsOf: text)
+    } else if let value = ScalarSyntax.integer(text) {
+      output.append(contentsOf: String(value).utf8)
+    } else {
+      // More than 64 bits: decimal digits, perhaps with a sign and underscores.
+      output.append(contentsOf: text.filter { $0 != UInt8(ascii: "_") && $0 != UInt8(ascii: "+") })
+    }
+  }
+
+  private static func append(float text: ArraySlice<UInt8>, to output: inout [UInt8]) {
+    if ScalarSyntax.isInfinite(text) { return output.append(contentsOf: "null".utf8) }
+    var rest = text.filter { $0 != UInt8(ascii: "_") }[...]
+    if rest.first == UInt8(ascii: "-") { output.append(UInt8(ascii: "-")) }
+    if rest.first == UInt8(ascii: "-") || rest.first == UInt8(ascii: "+") { rest.removeFirst() }
+    let whole = rest.prefix(while: ScalarSyntax.isDigit)
+    rest = rest.dropFirst(whole.count)
+    let significant = whole.drop { $0 == UInt8(ascii: "0") }
+    output.append(contentsOf: significant.isEmpty ? [UInt8(ascii: "0")] : significant)
+    if rest.first == UInt8(ascii: ".") {
+      output.append(UInt8(ascii: "."))
+      rest.removeFirst()
+      if rest.first.map(ScalarSyntax.isDigit) != true { output.append(UInt8(ascii: "0")) }
+    }
+    output.append(contentsOf: rest)
+  }
+
+  static func append(quoted text: ArraySlice<UInt8>, to output: inout [UInt8]) {
+    output.append(UInt8(ascii: "\""))
+    if text.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+      output.append(contentsOf: text)
+    } else {
+      for byte in text { append(escaping: byte, to: &output) }
+    }
+    output.append(UInt8(ascii: "\""))
+  }
+
+  private static func append(escaping byte: UInt8, to output: inout [UInt8]) {
+    let letter: UInt8
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"): letter = byte
+    case 0x08: letter = UInt8(ascii: "b")
+    case 0x09: letter = UInt8(ascii: "t")
+    case 0x0a: letter = UInt8(ascii: "n")
+    case 0x0c: letter = UInt8(ascii: "f")
+    case 0x0d: letter = UInt8(ascii: "r")
+    case 0..<0x20:
+      output.append(contentsOf: "\\u00\(byte < 16 ? "0" : "")\(String(byte, radix: 16))".utf8)
+      return
+    default:
+      output.append(byte)
+      return
+    }
+    output.append(UInt8(ascii: "\\"))
+    output.append(letter)
+  }
+}

@@ -1,0 +1,306 @@
+/// Reads JSON values (RFC 8259), one after the other, strictly.
+struct JSONReader {
+  struct Result {
+    var parsed: ParsedText
+    /// The first thing inside of the first bracket is one that JSON allows there.
+    var startsLikeJSON: Bool
+    /// Every value was well-formed: the problems are not about syntax.
+    var isPlainlyJSON: Bool
+  }
+
+  private let bytes: [UInt8]
+  private var builder: TreeBuilder
+  private var at: Int
+  private var line = 1
+
+  static func read(_ bytes: [UInt8], from start: Int, limits: TextLimits) -> Result {
+    var reader = JSONReader(bytes: bytes, start: start, limits: limits)
+    let isPlainlyJSON = reader.readAll()
+    let startsLikeJSON = reader.startsLikeJSON(from: start)
+    return Result(
+      parsed: reader.builder.finish(), startsLikeJSON: startsLikeJSON,
+      isPlainlyJSON: isPlainlyJSON)
+  }
+
+  private init(bytes: [UInt8], start: Int, limits: TextLimits) {
+    self.bytes = bytes
+    builder = TreeBuilder(source: bytes, limits: limits)
+    at = start
+  }
+
+  private func startsLikeJSON(from start: Int) -> Bool {
+    let inside = bytes[start...].drop(while: isBlank).dropFirst().drop(while: isBlank)
+    guard let first = inside.first else { return true }
+    return Array("\"{}[]0123456789-".utf8).contains(first)
+  }
+
+  /// Whether the syntax was right to the end.
+  private mutating func readAll() -> Bool {
+    var document = 0
+    skipBlanks()
+    while at < bytes.count && !builder.problems.isHopeless {
+      document += 1
+      builder.beginDocument(document)
+      do throws(TextFailure) {
+        try value()
+        builder.endDocument()
+      } catch {
+        builder.abandonDocument(error)
+        return false
+      }
+      skipBlanks()
+    }
+    return true
+  }
+
+  // MARK: Values
+
+  private mutating func value() throws(TextFailure) {
+    guard at < bytes.count else { throw truncated() }
+    let start = at
+    switch bytes[at] {
+    case UInt8(ascii: "{"): try object()
+    case UInt8(ascii: "["): try array()
+    case UInt8(ascii: "\""): try string()
+    case UInt8(ascii: "t"): try word("true", .boolean)
+    case UInt8(ascii: "f"): try word("false", .boolean)
+    case UInt8(ascii: "n"): try word("null", .null)
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+      let kind = try number()
+      try builder.scalar(
+        kind, flags: NodeRecord.inSource, at: start, length: at - start, line: line)
+    default: throw unexpected("a value")
+    }
+  }
+
+  private mutating func object() throws(TextFailure) {
+    try builder.begin(.mapping, line: line)
+    at += 1
+    skipBlanks()
+    if try take(UInt8(ascii: "}")) { return try builder.end() }
+    while true {
+      guard at < bytes.count else { throw truncated() }
+      guard bytes[at] == UInt8(ascii: "\"") else { throw unexpected("a key in double quotes") }
+      try string()
+      skipBlanks()
+      guard try take(UInt8(ascii: ":")) else { throw unexpected("':' after the key") }
+      skipBlanks()
+      try value()
+      skipBlanks()
+      if try take(UInt8(ascii: "}")) { return try builder.end() }
+      guard try take(UInt8(ascii: ",")) else { throw unexpected("',' or '}'") }
+      skipBlanks()
+    }
+  }
+
+  private mutating func array() throws(TextFailure) {
+    try builder.begin(.sequence, line: line)
+    at += 1
+    skipBlanks()
+    if try take(UInt8(ascii: "]")) { return try builder.end() }
+    while true {
+      try value()
+      skipBlanks()
+      if try take(UInt8(ascii: "]")) { return try builder.end() }
+      guard try take(UInt8(ascii: ",")) else { throw unexpected("',' or ']'") }
+      skipBlanks()
+    }
+  }
+
+  private mutating func word(_ word: StaticString, _ kind: TextKind) throws(TextFailure) {
+    let text = Array(word.description.utf8)
+    guard bytes[at...].starts(with: text) else { throw unexpected("a value") }
+    try builder.scalar(
+      kind, flags: NodeRecord.inSource, at: at, length: text.count, line: line)
+    at += text.count
+  }
+
+  /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?`
+  private mutating func number() throws(TextFailure) -> TextKind {
+    func isDigit(_ at: Int) -> Bool { at < bytes.count && ScalarSyntax.isDigit(bytes[at]) }
+    var kind = TextKind.integer
+    if bytes[at] == UInt8(ascii: "-") { at += 1 }
+    guard isDigit(at) else { throw unexpected("a digit") }
+    if bytes[at] == UInt8(ascii: "0"), isDigit(at + 1) {
+      throw builder.failure(line: line, "a number must not begin with 0")
+    }
+    while isDigit(at) { at += 1 }
+    if at < bytes.count, bytes[at] == UInt8(ascii: ".") {
+      kind = .float
+      at += 1
+      guard isDigit(at) else { throw unexpected("a digit") }
+      while isDigit(at) { at += 1 }
+    }
+    if at < bytes.count, bytes[at] | 0x20 == UInt8(ascii: "e") {
+      kind = .float
+      at += 1
+      if at < bytes.count, bytes[at] == UInt8(ascii: "+") || bytes[at] == UInt8(ascii: "-") {
+        at += 1
+      }
+      guard isDigit(at) else { throw unexpected("a digit") }
+      while isDigit(at) { at += 1 }
+    }
+    return kind
+  }
+
+  // MARK: Strings
+
+  private mutating func string() throws(TextFailure) {
+    let start = at + 1
+    var end = start
+    while end < bytes.count {
+      let byte = bytes[end]
+      if byte == UInt8(ascii: "\"") {
+        at = end + 1
+        return try builder.scalar(
+          .string, flags: NodeRecord.inSource, at: start, length: end - start, line: line)
+      }
+      if byte == UInt8(ascii: "\\") { return try escapedString(from: start, to: end) }
+      end += try characterLength(at: end)
+    }
+    throw truncated(in: "a string")
+  }
+
+  /// A string whose first escape is at `end`.
+  private mutating func escapedString(from start: Int, to end: Int) throws(TextFailure) {
+    let textStart = builder.text.count
+    builder.text.append(contentsOf: bytes[start..<end])
+    at = end
+    while at < bytes.count {
+      let byte = bytes[at]
+      if byte == UInt8(ascii: "\"") {
+        at += 1
+        return try builder.scalar(
+          .string, at: textStart, length: builder.text.count - textStart, line: line)
+      }
+      if byte == UInt8(ascii: "\\") {
+        try escape()
+      } else {
+        let length = try characterLength(at: at)
+        builder.text.append(contentsOf: bytes[at..<at + length])
+        at += length
+      }
+    }
+    throw truncated(in: "a string")
+  }
+
+  private mutating func escape() throws(TextFailure) {
+    guard at + 1 < bytes.count else { throw truncated(in: "a string") }
+    at += 2
+    switch bytes[at - 1] {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"):
+      builder.text.append(bytes[at - 1])
+    case UInt8(ascii: "b"): builder.text.append(0x08)
+    case UInt8(ascii: "f"): builder.text.append(0x0c)
+    case UInt8(ascii: "n"): builder.text.append(0x0a)
+    case UInt8(ascii: "r"): builder.text.append(0x0d)
+    case UInt8(ascii: "t"): builder.text.append(0x09)
+    case UInt8(ascii: "u"): try unicodeEscape()
+    default: throw builder.failure(line: line, "an escape that JSON does not know in a string")
+    }
+  }
+
+  private mutating func unicodeEscape() throws(TextFailure) {
+    var code = try fourDigits()
+    if code >> 10 == 0x36, at + 1 < bytes.count, bytes[at] == UInt8(ascii: "\\"),
+      bytes[at + 1] == UInt8(ascii: "u")
+    {
+      at += 2
+      let low = try fourDigits()
+      guard low >> 10 == 0x37 else {
+        throw builder.failure(line: line, "half of a surrogate pair in a string")
+      }
+      code = 0x10000 + (code & 0x3ff) << 10 + low & 0x3ff
+    }
+    guard let scalar = UnicodeScalar(code) else {
+      throw builder.failure(line: line, "half of a surrogate pair in a string")
+    }
+    builder.text.append(contentsOf: Array(String(Character(scalar)).utf8))
+  }
+
+  private mutating func fourDigits() throws(TextFailure) -> UInt32 {
+    var code: UInt32 = 0
+    for _ in 0..<4 {
+      guard at < bytes.count else { throw truncated(in: "a string") }
+      guard let digit = ScalarSyntax.digitValue(bytes[at]) else {
+        throw builder.failure(line: line, "\\u takes four hexadecimal digits")
+      }
+      code = code << 4 | UInt32(digit)
+      at += 1
+    }
+    return code
+  }
+
+  /// The bytes of the character at `index`, if it may stand in a string.
+  private func characterLength(at index: Int) throws(TextFailure) -> Int {
+    let byte = bytes[index]
+    if byte < 0x20 {
+      let name = byte == 0x0a || byte == 0x0d ? "a line break" : "a control character"
+      throw builder.failure(line: line, "\(name) inside of a string")
+    }
+    if byte < 0x80 { return 1 }
+    guard let length = utf8Length(bytes, at: index) else {
+      throw builder.failure(line: line, "not UTF-8 text")
+    }
+    return length
+  }
+
+  // MARK: Between the values
+
+  private mutating func skipBlanks() {
+    while at < bytes.count, isBlank(bytes[at]) {
+      let byte = bytes[at]
+      at += 1
+      if byte == 0x0a || (byte == 0x0d && (at == bytes.count || bytes[at] != 0x0a)) { line += 1 }
+    }
+  }
+
+  private mutating func take(_ byte: UInt8) throws(TextFailure) -> Bool {
+    guard at < bytes.count else { throw truncated() }
+    if bytes[at] != byte { return false }
+    at += 1
+    return true
+  }
+
+  private func truncated(in place: String = "a JSON value") -> TextFailure {
+    builder.failure(line: line, "the file ends inside of \(place)")
+  }
+
+  private func unexpected(_ wanted: String) -> TextFailure {
+    guard at < bytes.count else { return truncated() }
+    return builder.failure(line: line, "expected \(wanted), found \(shown(bytes[at]))")
+  }
+}
+
+/// A byte as a message shows it.
+func shown(_ byte: UInt8) -> String {
+  if byte > 0x20 && byte < 0x7f { return "'\(Character(UnicodeScalar(byte)))'" }
+  switch byte {
+  case 0x0a, 0x0d: return "the end of the line"
+  case 0x09: return "a tab"
+  default:
+    let hex = String(byte, radix: 16)
+    return "the byte 0x" + (hex.count == 1 ? "0" : "") + hex
+  }
+}
+
+/// The length of the well-formed UTF-8 sequence at `index` (RFC 3629); nil if it is none.
+func utf8Length(_ bytes: [UInt8], at index: Int) -> Int? {
+  let first = bytes[index]
+  let (length, low, high): (Int, UInt8, UInt8) =
+    switch first {
+    case 0x00...0x7f: (1, 0, 0)
+    case 0xc2...0xdf: (2, 0x80, 0xbf)
+    case 0xe0: (3, 0xa0, 0xbf)
+    case 0xe1...0xec, 0xee...0xef: (3, 0x80, 0xbf)
+    case 0xed: (3, 0x80, 0x9f)
+    case 0xf0: (4, 0x90, 0xbf)
+    case 0xf1...0xf3: (4, 0x80, 0xbf)
+    case 0xf4: (4, 0x80, 0x8f)
+    default: (0, 0, 0)
+    }
+  guard length > 0, index + length <= bytes.count else { return nil }
+  if length > 1, bytes[index + 1] < low || bytes[index + 1] > high { return nil }
+  for at in index + 2..<max(index + 2, index + length) where bytes[at] >> 6 != 2 { return nil }
+  return length
+}

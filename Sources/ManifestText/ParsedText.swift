@@ -1,0 +1,33 @@
+/// What was read of a file.
+public struct ParsedText: Sendable {
+  /// The documents that could be read, in order. One with duplicate keys is among them, so that
+  /// whoever reads it can say what else is wrong with it.
+  public var documents: [TextDocument]
+  /// Empty when the whole file is well-formed.
+  public var problems: [TextProblem]
+}
+
+/// Reads a manifest file: YAML documents, or JSON values one after the other.
+///
+/// A document that cannot be read does not keep the others from being read: every problem of
+/// the file is found at once. Time and memory are bounded by `limits`, whatever the bytes are.
+public func parseManifest(_ bytes: [UInt8], limits: TextLimits = .default) -> ParsedText {
+  if bytes.count > limits.bytes {
+    let problem = TextProblem("has \(bytes.count) bytes; at most \(limits.bytes) are read")
+    return ParsedText(documents: [], problems: [problem])
+  }
+  let start = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
+  let first = bytes[start...].first { !isBlank($0) }
+  guard first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else {
+    return readYAML(bytes, from: start, limits: limits)
+  }
+  let json = JSONReader.read(bytes, from: start, limits: limits)
+  if json.parsed.problems.isEmpty || json.isPlainlyJSON { return json.parsed }
+  // YAML in flow style begins the same way, and JSON values may be separated by `---`.
+  let yaml = readYAML(bytes, from: start, limits: limits)
+  return yaml.problems.isEmpty || !json.startsLikeJSON ? yaml : json.parsed
+}
+
+func isBlank(_ byte: UInt8) -> Bool {
+  byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09
+}

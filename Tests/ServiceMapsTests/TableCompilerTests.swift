@@ -1,0 +1,91 @@
+import ServiceMaps
+import Testing
+
+/// What golden files do not show: messages, and what belongs to issue-wide rules.
+@Suite struct TableCompilerTests {
+  @Test func conflictNamesBoth() {
+    let result = compile(
+      service("default/a") { $0.externalIPs = [ip("192.0.2.1")] },
+      service("default/b") { $0.externalIPs = [ip("192.0.2.1")] })
+    #expect(
+      result.diagnostics.map(\.description) == [
+        "Service default/b: ExternalIP 192.0.2.1:80/TCP is left to Service default/a, which is "
+          + "older or first by name and has it as ExternalIP"
+      ])
+    #expect(result.diagnostics[0].severity == .warning)
+  }
+
+  @Test func aServiceWithoutAgeIsTheYoungest() {
+    for (young, old) in [("a", "b"), ("b", "a")] {
+      let result = compile(
+        service("default/\(young)") { $0.externalIPs = [ip("192.0.2.1")] },
+        service("default/\(old)") {
+          $0.externalIPs = [ip("192.0.2.1")]
+          $0.meta.creationTimestamp = "2026-01-01T00:00:00Z"
+        })
+      #expect(result.table.frontends.last?.service.service == name("default/\(old)"))
+      #expect(result.diagnostics.map(\.object) == ["Service default/\(young)"])
+    }
+  }
+
+  @Test func externalIPMayBeAClusterIP() {
+    let result = compile(
+      service("default/new") {
+        $0.clusterIPs = [ip("10.96.1.1")]
+        $0.meta.creationTimestamp = "2026-01-01T00:00:00Z"
+      },
+      service("default/old") {
+        $0.clusterIPs = [ip("10.96.1.2")]
+        $0.externalIPs = [ip("10.96.1.1")]
+        $0.meta.creationTimestamp = "2025-01-01T00:00:00Z"
+      })
+    #expect(result.table.frontends[0].service.service == name("default/old"))
+    #expect(result.diagnostics.map(\.object) == ["Service default/new"])
+  }
+
+  @Test func sourceRangesAreSaid() {
+    let result = compile(
+      service("default/lb") {
+        $0.kind = .loadBalancer
+        $0.loadBalancerIngress = [Service.Ingress(address: ip("192.0.2.1"))]
+        $0.loadBalancerSourceRanges = [IPPrefix("10.0.0.0/8")!]
+      })
+    #expect(
+      result.diagnostics.map(\.description) == [
+        "Service default/lb: spec.loadBalancerSourceRanges: not enforced yet, so the load balancer "
+          + "addresses 192.0.2.1 are left alone"
+      ])
+  }
+
+  @Test func sliceWaitsForItsService() {
+    var known = known([slice("default/web-1", of: "web", ["10.0.0.1"])])
+    #expect(TableCompiler().compile(known).diagnostics.map(\.severity) == [.note])
+    _ = known.merge(manifests(service("default/web")))
+    let compiled = TableCompiler().compile(known)
+    #expect(compiled.diagnostics == [])
+    #expect(compiled.table.frontends.map(\.backends) == [[backend("10.0.0.1", 8080)]])
+  }
+
+  @Test func assignedAddressesAreFrontends() {
+    let known = known([service("default/web") { $0.ipFamilyPolicy = .requireDualStack }])
+    let table = TableCompiler().compile(known).table
+    #expect(table.frontends.map(\.key.address) == known[serviceID("default/web")]!.clusterIPs)
+    #expect(table.frontends.count == 2)
+  }
+
+  /// As the endpointslice controller has it: a Pod that terminates is not ready, but is used as
+  /// long as it serves and there is no other.
+  @Test func terminatingPodsAreTheLastResort() {
+    let web = service("default/web") { $0.selector = ["app": "web"] }
+    let leaving = pod("default/a", ["10.0.0.1"], labels: ["app": "web"]) { $0.isTerminating = true }
+    let dead = pod("default/b", ["10.0.0.2"], labels: ["app": "web"]) {
+      $0.isTerminating = true
+      $0.isReady = false
+    }
+    let fresh = pod("default/c", ["10.0.0.3"], labels: ["app": "web"])
+    #expect(compile(web, leaving, dead).table.frontends[0].backends == [backend("10.0.0.1", 80)])
+    #expect(
+      compile(web, leaving, dead, fresh).table.frontends[0].backends == [backend("10.0.0.3", 80)])
+    #expect(compile(web, dead).table.frontends[0].backends == [])
+  }
+}
