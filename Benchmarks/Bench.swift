@@ -17,7 +17,7 @@ struct Bench {
       let text = Generate.manifests(services: numbers[0], endpoints: numbers[1])
       try StandardStreams.write(Array(text.utf8), to: .output)
     case ("stages", _):
-      break
+      try Stages.run(file: Array(arguments)[1])
     case ("fill", 2):
       try Fill.run(pin: Array(arguments)[1], services: numbers[0], endpoints: numbers[1])
     case ("change", 3):

@@ -1,70 +1,68 @@
-#if MANIFEST_DECODER
-  import Foundation
-  import ServiceMaps
-  import Testing
+import Foundation
+import ServiceMaps
+import Testing
 
-  /// Golden files: what each manifest is to become, written from the rules and not by the program.
-  ///
-  /// A `.dump` holds the lines of `dump frontends`, then `! severity Kind namespace/name` for each
-  /// thing the compiler has to say.
-  @Suite struct FixtureTests {
-    static let folder = URL(filePath: #filePath).deletingLastPathComponent()
-      .appending(path: "Fixtures")
+/// Golden files: what each manifest is to become, written from the rules and not by the program.
+///
+/// A `.dump` holds the lines of `dump frontends`, then `! severity Kind namespace/name` for each
+/// thing the compiler has to say.
+@Suite struct FixtureTests {
+  static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+    .appending(path: "Fixtures")
 
-    static let names: [String] = {
-      let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-      return files.filter { $0.hasSuffix(".yaml") }.map { String($0.dropLast(5)) }.sorted()
-    }()
+  static let names: [String] = {
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return files.filter { $0.hasSuffix(".yaml") }.map { String($0.dropLast(5)) }.sorted()
+  }()
 
-    static let ranges = cidrs("172.30.0.0/16,fd00:172:30::/112")
+  static let ranges = cidrs("172.30.0.0/16,fd00:172:30::/112")
 
-    static func objects(of name: String) throws -> [ManifestObject] {
-      let file = folder.appending(path: "\(name).yaml")
-      let decoded = decodeManifests([
-        ManifestFile(name: file.lastPathComponent, bytes: Array(try Data(contentsOf: file)))
-      ])
-      #expect(decoded.diagnostics.filter { $0.severity == .error } == [])
-      return decoded.objects
-    }
+  static func objects(of name: String) throws -> [ManifestObject] {
+    let file = folder.appending(path: "\(name).yaml")
+    let decoded = decodeManifests([
+      ManifestFile(name: file.lastPathComponent, bytes: Array(try Data(contentsOf: file)))
+    ])
+    #expect(decoded.diagnostics.filter { $0.severity == .error } == [])
+    return decoded.objects
+  }
 
-    static func lines(of objects: [ManifestObject]) -> [String] {
-      var known = KnownObjects()
-      let changes = known.merge(objects, cidrs: ranges)
-      #expect(changes.diagnostics == [])
-      let compiled = TableCompiler().compile(known)
-      return compiled.lines
-        + compiled.diagnostics.map { "! \($0.severity) \($0.object ?? "-")" }
-    }
+  static func lines(of objects: [ManifestObject]) -> [String] {
+    var known = KnownObjects()
+    let changes = known.merge(objects, cidrs: ranges)
+    #expect(changes.diagnostics == [])
+    let compiled = TableCompiler().compile(known)
+    return compiled.lines
+      + compiled.diagnostics.map { "! \($0.severity) \($0.object ?? "-")" }
+  }
 
-    @Test func thereAreFixtures() { #expect(FixtureTests.names.count >= 20) }
+  @Test func thereAreFixtures() { #expect(FixtureTests.names.count >= 20) }
 
-    @Test(arguments: names) func golden(_ name: String) throws {
-      let dump = FixtureTests.folder.appending(path: "\(name).dump")
-      let expected = try String(contentsOf: dump, encoding: .utf8)
-        .split(separator: "\n").map(String.init)
-      #expect(FixtureTests.lines(of: try FixtureTests.objects(of: name)) == expected)
-    }
+  @Test(arguments: names) func golden(_ name: String) throws {
+    let dump = FixtureTests.folder.appending(path: "\(name).dump")
+    let expected = try String(contentsOf: dump, encoding: .utf8)
+      .split(separator: "\n").map(String.init)
+    #expect(FixtureTests.lines(of: try FixtureTests.objects(of: name)) == expected)
+  }
 
-    /// Each fixture again with its documents in other orders.
-    @Test(arguments: names) func orderDoesNotMatter(_ name: String) throws {
-      let objects = try FixtureTests.objects(of: name)
-      let expected = FixtureTests.lines(of: objects)
-      for seed in 1...20 {
-        var random = SeededGenerator(seed: UInt64(seed))
-        let lines = FixtureTests.lines(of: objects.shuffled(using: &random))
-        #expect(lines == expected, "seed \(seed)")
-      }
-    }
-
-    /// What is stored is what was read.
-    @Test(arguments: names) func storedAndRead(_ name: String) throws {
-      var known = KnownObjects()
-      _ = known.merge(try FixtureTests.objects(of: name), cidrs: FixtureTests.ranges)
-      let read = try KnownObjects(decoding: known.encode()) { json in
-        decodeManifests([ManifestFile(name: "state", bytes: json)]).objects.first?.object
-      }
-      #expect(read == known)
-      #expect(TableCompiler().compile(read) == TableCompiler().compile(known))
+  /// Each fixture again with its documents in other orders.
+  @Test(arguments: names) func orderDoesNotMatter(_ name: String) throws {
+    let objects = try FixtureTests.objects(of: name)
+    let expected = FixtureTests.lines(of: objects)
+    for seed in 1...20 {
+      var random = SeededGenerator(seed: UInt64(seed))
+      let lines = FixtureTests.lines(of: objects.shuffled(using: &random))
+      #expect(lines == expected, "seed \(seed)")
     }
   }
-#endif
+
+  /// What is stored is what was read.
+  @Test(arguments: names) func storedAndRead(_ name: String) throws {
+    var known = KnownObjects()
+    _ = known.merge(try FixtureTests.objects(of: name), cidrs: FixtureTests.ranges)
+    let read = try KnownObjects(decoding: known.encode()) { json in
+      decodeManifests([ManifestFile(name: "state", bytes: json)]).objects.first?.object
+    }
+    #expect(read == known)
+    #expect(TableCompiler().compile(read) == TableCompiler().compile(known))
+  }
+}

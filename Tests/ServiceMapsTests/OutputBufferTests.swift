@@ -1,4 +1,4 @@
-@testable import ServiceMaps
+import ServiceMaps
 import Testing
 
 @Suite struct OutputBufferTests {

@@ -79,7 +79,18 @@ struct JSONWriter {
     JSONWriter.append(quoted: Array(edit.path[level].utf8)[...], to: &output)
     output.append(UInt8(ascii: ":"))
     if indent != nil { output.append(0x20) }
-    JSONWriter.append(quoted: Array((edit.value ?? "").utf8)[...], to: &output)
+    switch edit.value {
+    case .string(let text)?: JSONWriter.append(quoted: Array(text.utf8)[...], to: &output)
+    case .strings(let texts)?:
+      output.append(UInt8(ascii: "["))
+      var isFirst = true
+      for text in texts {
+        separate(&isFirst, level + 2)
+        JSONWriter.append(quoted: Array(text.utf8)[...], to: &output)
+      }
+      close(UInt8(ascii: "]"), isEmpty: isFirst, level + 1)
+    case nil: break
+    }
   }
 
   private static func isSorted(_ members: [TextMember]) -> Bool {

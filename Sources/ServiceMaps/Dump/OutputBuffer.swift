@@ -1,19 +1,21 @@
 /// Bytes of text being written. Dumps have tens of megabytes, so numbers and addresses are
 /// written digit by digit instead of as strings of their own.
-struct OutputBuffer {
-  private(set) var bytes: [UInt8] = []
+package struct OutputBuffer {
+  package private(set) var bytes: [UInt8] = []
 
-  mutating func reserve(_ count: Int) { bytes.reserveCapacity(count) }
+  package init() {}
 
-  mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
+  package mutating func reserve(_ count: Int) { bytes.reserveCapacity(count) }
 
-  mutating func append(_ other: OutputBuffer) { bytes.append(contentsOf: other.bytes) }
+  package mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
 
-  mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+  package mutating func append(_ other: OutputBuffer) { bytes.append(contentsOf: other.bytes) }
 
-  mutating func append(_ character: Unicode.Scalar) { bytes.append(UInt8(ascii: character)) }
+  package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
-  mutating func append(number: some FixedWidthInteger & UnsignedInteger) {
+  package mutating func append(_ character: Unicode.Scalar) { bytes.append(UInt8(ascii: character)) }
+
+  package mutating func append(number: some FixedWidthInteger & UnsignedInteger) {
     var rest = UInt64(number)
     if rest < 10 {
       bytes.append(48 + UInt8(truncatingIfNeeded: rest))
@@ -29,7 +31,7 @@ struct OutputBuffer {
   }
 
   /// The canonical text of `IPAddress.description`.
-  mutating func append(_ address: IPAddress) {
+  package mutating func append(_ address: IPAddress) {
     guard address.family == .v4 else {
       append(v6: address)
       return
@@ -84,7 +86,7 @@ struct OutputBuffer {
   }
 
   /// `10.0.0.1:80` or `[fd00::1]:80`.
-  mutating func append(_ address: IPAddress, _ port: Port) {
+  package mutating func append(_ address: IPAddress, _ port: Port) {
     if address.family == .v6 { append("[") }
     append(address)
     if address.family == .v6 { append("]") }
@@ -93,20 +95,20 @@ struct OutputBuffer {
   }
 
   /// `10.96.0.1:80/TCP`.
-  mutating func append(_ key: FrontendKey) {
+  package mutating func append(_ key: FrontendKey) {
     append(key.address, key.port)
     append("/")
     append(key.transport.description)
   }
 
-  mutating func append(_ name: NamespacedName) {
+  package mutating func append(_ name: NamespacedName) {
     append(name.namespace)
     append("/")
     append(name.name)
   }
 
   /// A JSON string, which is a double-quoted YAML scalar as well.
-  mutating func append(quoted text: String) {
+  package mutating func append(quoted text: String) {
     append("\"")
     for byte in text.utf8 {
       switch byte {
@@ -122,7 +124,7 @@ struct OutputBuffer {
     append("\"")
   }
 
-  mutating func append(quoted name: NamespacedName) {
+  package mutating func append(quoted name: NamespacedName) {
     append(quoted: "\(name.namespace)/\(name.name)")
   }
 }

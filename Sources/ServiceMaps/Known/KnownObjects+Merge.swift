@@ -31,7 +31,7 @@ extension KnownObjects {
       let new = KnownObject(
         object: manifest.object, json: manifest.json, assignedClusterIPs: assigned[i] ?? [])
       let old = objects.updateValue(new, forKey: id)
-      let isSame = old?.json == new.json && old?.assignedClusterIPs == new.assignedClusterIPs
+      let isSame = old.map { new.isSame(as: $0) } ?? false
       let action: ObjectChange.Action = isSame ? .unchanged : old == nil ? .created : .configured
       result.changes.append(ObjectChange(id: id, action: action))
     }
