@@ -49,9 +49,19 @@ check "more services than there can be" 64 max-services attach --max-services 0 
 
 # Nothing attached, nothing permitted.
 cp "$work/$examples/15-no-endpoints/nobody.yaml" "$work/in"
-check "apply, not attached" 1 'socklb attach' apply -f - "${place[@]}"
-check "delete -f, not attached" 1 'socklb attach' delete -f - "${place[@]}"
-check "delete service, not attached" 1 'socklb attach' delete service web "${place[@]}"
+changes=("apply -f -" "delete -f -" "delete service web")
+for change in "${changes[@]}"; do
+	# shellcheck disable=SC2086 # words
+	check "$change, without privilege" 77 'CAP_BPF.*CAP_NET_ADMIN' $change "${place[@]}"
+done
+if [ "$(id -u)" = 0 ]; then
+	as_before=("${unprivileged[@]}") unprivileged=()
+	for change in "${changes[@]}"; do
+		# shellcheck disable=SC2086 # words
+		check "$change, not attached" 1 'not attached.*socklb attach' $change "${place[@]}"
+	done
+	unprivileged=("${as_before[@]}")
+fi
 check "dump, not attached" 1 'socklb attach' dump "${place[@]}"
 check "status, not attached" 1 'socklb attach' status "${place[@]}"
 if [ -e "$work/state" ]; then bad "that wrote nothing"; else ok "that wrote nothing"; fi

@@ -16,12 +16,14 @@ broken() {
 socklb() { "$binary" "$@" --pin "$bpf/socklb" --state "$work/state"; }
 
 # shown COMMAND...: prints the command, runs it, and shows what it prints (also in $work/shown).
+# It must end with 0, or with what `expected=N shown ...` says.
 shown() {
 	local status=0
 	echo "    \$ $*" | sed "s|$root/||g; s|$work/||g"
 	"$@" >"$work/shown" 2>&1 || status=$?
 	sed 's/^/      /' "$work/shown"
-	[ "$status" = 0 ] || broken "that ended with exit code $status instead of 0"
+	[ "$status" = "${expected:-0}" ] \
+		|| broken "that ended with exit code $status instead of ${expected:-0}"
 }
 
 # in_cgroup COMMAND...: runs a client where the programs are attached. In the background, because

@@ -40,6 +40,7 @@ step "web-3 goes away: the manifests without it are now the whole truth"
 mkdir "$work/manifests"
 cp "$root"/Examples/01-demo/*.yaml "$work/manifests/"
 rm "$work/manifests/pod-3.yaml"
+expected=1 shown socklb diff --prune -f "$work/manifests"
 shown socklb apply --prune -f "$work/manifests"
 curl_many "$vip4" 300
 all_from "$vip4" 80 300
@@ -84,6 +85,8 @@ say "While these $served connections were made no process of socklb was alive: t
 
 step "What the kernel says, read from its maps"
 shown socklb dump
+socklb dump objects >"$work/objects.yaml"
+socklb diff --prune -f "$work/objects.yaml" || broken "what dump objects prints is not what is known"
 shown socklb dump counters
 is_counted default/web:http translated "$tcp"
 is_counted default/web:http refused 0
