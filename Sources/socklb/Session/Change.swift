@@ -32,7 +32,12 @@ struct Change {
     }
     let input = ManifestReader.read(options.filenames, recursive: options.recursive)
     let decoded = decodeManifests(input.files)
-    let diagnostics = input.problems + decoded.diagnostics
+    var diagnostics = input.problems + decoded.diagnostics
+    if diagnostics.contains(where: { $0.severity == .error }) {
+      // What is wrong between objects belongs into the same report.
+      var alone = KnownObjects()
+      diagnostics += alone.merge(decoded.objects).diagnostics.filter { $0.severity == .error }
+    }
     Output.diagnostics(diagnostics)
     let errors = diagnostics.count { $0.severity == .error }
     if errors > 0 {
