@@ -11,7 +11,7 @@ packages_for() {
 		libstdc++-12-dev binutils ;;
 	# busybox-static conflicts with busybox: vm-test.sh unpacks it instead of installing it.
 	test) echo iproute2 cpio qemu-system-x86 strace ;;
-	demo) echo curl iproute2 netcat-openbsd ;;
+	demo) echo curl iproute2 netcat-openbsd python3-minimal ;;
 	bench) echo iproute2 ;;
 	lint) echo clang-format shellcheck ;;
 	*) return 1 ;;
