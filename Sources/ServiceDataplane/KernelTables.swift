@@ -11,6 +11,8 @@ public struct KernelTables: Sendable {
   private let v4: FamilyTables<WireV4>
   private let v6: FamilyTables<WireV6>
   private let guardFilter: MappedArray<svc_guard_filter>
+  let affinities: HashMap<svc_affinity_key, svc_affinity>
+  let sources: HashMap<UInt64, svc_source>
   private let grace: GracePeriod
 
   private static let generationOffset = MemoryLayout<svc_header>.offset(of: \.generation) ?? 8
@@ -28,6 +30,8 @@ public struct KernelTables: Sendable {
       v4 = try FamilyTables(capacities: capacities, open: open)
       v6 = try FamilyTables(capacities: capacities, open: open)
       guardFilter = try MappedArray(open("guard_filter"))
+      affinities = try HashMap(open("affinities"))
+      sources = try HashMap(open("sources"))
       grace = try GracePeriod()
     } catch {
       throw .bpf(error)

@@ -89,3 +89,19 @@ public enum GuardFilter {
     return words
   }
 }
+
+extension svc_source {
+  /// nil: the namespace has no address of that family to send from.
+  public init(v4: IPAddress?, v6: IPAddress?) {
+    self.init()
+    if let v4 { addr4_be = UInt32(truncatingIfNeeded: v4.low).bigEndian }
+    if let v6 {
+      addr6_be = (
+        UInt32(truncatingIfNeeded: v6.high >> 32).bigEndian,
+        UInt32(truncatingIfNeeded: v6.high).bigEndian,
+        UInt32(truncatingIfNeeded: v6.low >> 32).bigEndian,
+        UInt32(truncatingIfNeeded: v6.low).bigEndian
+      )
+    }
+  }
+}
