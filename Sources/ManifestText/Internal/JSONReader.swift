@@ -38,9 +38,9 @@ struct JSONReader {
   private mutating func readAll() -> Bool {
     var document = 0
     skipBlanks()
-    while at < bytes.count && !builder.problems.isHopeless {
+    while at < bytes.count {
       document += 1
-      builder.beginDocument(document)
+      guard builder.beginDocument(document) else { break }
       do throws(TextFailure) {
         try value()
         builder.endDocument()

@@ -4,6 +4,10 @@ extension TreeBuilder {
 
   mutating func addKey(_ record: Int, to frame: Int) throws(TextFailure) {
     keys.append(record)
+    if keys.count - frames[frame].firstKey > limits.members {
+      throw TextFailure(
+        line: Int(records[record].line), message: "more than \(limits.members) keys in one mapping")
+    }
     if records[record].has(NodeRecord.mergeKey) {
       frames[frame].hasMergeKey = true
       return

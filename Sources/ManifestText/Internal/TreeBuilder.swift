@@ -68,7 +68,13 @@ struct TreeBuilder {
 
   // MARK: Documents
 
-  mutating func beginDocument(_ index: Int) {
+  /// - Returns: whether there may be one more.
+  mutating func beginDocument(_ index: Int) -> Bool {
+    if problems.isHopeless { return false }
+    if roots.count >= limits.documents {
+      problems.add(TextProblem("more than \(limits.documents) documents in one file"))
+      return false
+    }
     document = index
     firstRecord = records.count
     expanded = 0
@@ -77,6 +83,7 @@ struct TreeBuilder {
     keysByHash.removeAll()
     anchors.removeAll()
     openAnchors.removeAll()
+    return true
   }
 
   mutating func endDocument() {

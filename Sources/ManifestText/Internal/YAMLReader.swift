@@ -5,8 +5,7 @@ func readYAML(_ bytes: [UInt8], from start: Int, limits: TextLimits) -> ParsedTe
   var builder = TreeBuilder(limits: limits)
   builder.text.reserveCapacity(bytes.count / 2)
   for part in YAMLParts(bytes, from: start) {
-    if builder.problems.isHopeless { break }
-    builder.beginDocument(part.document)
+    guard builder.beginDocument(part.document) else { break }
     if let bad = part.bad {
       builder.abandonDocument(TextFailure(line: bad.line, message: bad.message))
       continue
