@@ -2,10 +2,16 @@
 struct JSONReader {
   struct Result {
     var parsed: ParsedText
-    /// The first thing inside of the first bracket is one that JSON allows there.
-    var startsLikeJSON: Bool
-    /// Every value was well-formed: the problems are not about syntax.
-    var isPlainlyJSON: Bool
+    /// Why reading stopped before the end, if it did.
+    var end = End.ofFile
+  }
+
+  enum End {
+    case ofFile
+    /// In the middle of what is meant to be JSON.
+    case broken
+    /// At something that JSON does not know, but YAML does: `{a: 1}`, or `---`.
+    case otherThanJSON
   }
 
   private let bytes: [UInt8]
@@ -15,11 +21,8 @@ struct JSONReader {
 
   static func read(_ bytes: [UInt8], from start: Int, limits: TextLimits) -> Result {
     var reader = JSONReader(bytes: bytes, start: start, limits: limits)
-    let isPlainlyJSON = reader.readAll()
-    let startsLikeJSON = reader.startsLikeJSON(from: start)
-    return Result(
-      parsed: reader.builder.finish(), startsLikeJSON: startsLikeJSON,
-      isPlainlyJSON: isPlainlyJSON)
+    let end = reader.readAll()
+    return Result(parsed: reader.builder.finish(), end: end)
   }
 
   private init(bytes: [UInt8], start: Int, limits: TextLimits) {
@@ -28,29 +31,33 @@ struct JSONReader {
     at = start
   }
 
-  private func startsLikeJSON(from start: Int) -> Bool {
-    let inside = bytes[start...].drop(while: isBlank).dropFirst().drop(while: isBlank)
-    guard let first = inside.first else { return true }
-    return Array("\"{}[]0123456789-".utf8).contains(first)
-  }
-
-  /// Whether the syntax was right to the end.
-  private mutating func readAll() -> Bool {
+  private mutating func readAll() -> End {
     var document = 0
     skipBlanks()
     while at < bytes.count {
       document += 1
       guard builder.beginDocument(document) else { break }
+      let start = at
       do throws(TextFailure) {
         try value()
         builder.endDocument()
       } catch {
         builder.abandonDocument(error)
-        return false
+        return isOtherThanJSON(at: start) ? .otherThanJSON : .broken
       }
       skipBlanks()
     }
-    return true
+    return .ofFile
+  }
+
+  private func isOtherThanJSON(at start: Int) -> Bool {
+    switch bytes[start] {
+    case UInt8(ascii: "-"), UInt8(ascii: "#"): return true
+    case UInt8(ascii: "{"), UInt8(ascii: "["):
+      let inside = bytes[(start + 1)...].drop(while: isBlank)
+      return inside.first.map { !"\"{}[]-0123456789".utf8.contains($0) } ?? false
+    default: return false
+    }
   }
 
   // MARK: Values

@@ -118,6 +118,7 @@ extension TreeBuilder {
 
   private func textOf(_ scalar: Int) -> ArraySlice<UInt8> {
     let record = records[scalar]
+    if record.kind.isContainer { return [] }
     let range = Int(record.start)..<Int(record.start) + Int(record.length)
     return record.has(NodeRecord.inSource) ? source[range] : text[range]
   }
