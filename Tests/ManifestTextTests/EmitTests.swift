@@ -7,13 +7,17 @@ import Testing
     let json = "{\"a\" : {\"Z\":null, \"é\":true, \"z\":\"x\"}, \"c\":[1.5,\"q\\u0022\"], \"b\":80}"
     #expect(canonical(yaml) == canonical(json))
     #expect(canonical(json) == [#"{"a":{"Z":null,"z":"x","é":true},"b":80,"c":[1.5,"q\""]}"#])
-    #expect(canonical("{\"a\": \"\\u0001\\u001f\\n\\u007f\\/\"}") == ["{\"a\":\"\\u0001\\u001f\\n\u{7f}/\"}"])
+    #expect(
+      canonical("{\"a\": \"\\u0001\\u001f\\n\\u007f\\/\"}") == [
+        "{\"a\":\"\\u0001\\u001f\\n\u{7f}/\"}"
+      ])
     #expect(canonical("{\"a\": -0}") == canonical("a: -0"))
   }
 
   @Test func membersAreLeftOutAndFilledIn() {
     func edited(_ text: String, _ edits: TextEdit...) -> String {
-      String(decoding: canonicalJSON(of: parse(text).documents[0].root, editing: edits), as: UTF8.self)
+      String(
+        decoding: canonicalJSON(of: parse(text).documents[0].root, editing: edits), as: UTF8.self)
     }
     let text = #"{"metadata":{"name":"x","managedFields":[1]},"other":{"managedFields":2}}"#
     let remove = TextEdit.remove("metadata", "managedFields")
@@ -22,9 +26,12 @@ import Testing
     #expect(
       edited(text, remove, set)
         == #"{"metadata":{"name":"x","namespace":"default"},"other":{"managedFields":2}}"#)
-    #expect(edited(#"{"metadata":{"namespace":null}}"#, set) == #"{"metadata":{"namespace":"default"}}"#)
     #expect(
-      edited(#"{"z":1,"kind":"x","metadata":{}}"#, .set("apiVersion", to: "v1"), .set("zz", to: "\""), set)
+      edited(#"{"metadata":{"namespace":null}}"#, set) == #"{"metadata":{"namespace":"default"}}"#)
+    #expect(
+      edited(
+        #"{"z":1,"kind":"x","metadata":{}}"#, .set("apiVersion", to: "v1"), .set("zz", to: "\""),
+        set)
         == #"{"apiVersion":"v1","kind":"x","metadata":{"namespace":"default"},"z":1,"zz":"\""}"#)
   }
 
@@ -98,7 +105,9 @@ import Testing
     switch Int.random(in: 0..<(depth < 4 ? 10 : 7), using: &random) {
     case 0: text += ["null", "true", "false"].randomElement(using: &random)!
     case 1: text += String(Int64.random(in: .min ... .max, using: &random))
-    case 2: text += ["0", "1.5", "-2e10", "0.001", "1E+5", "123456789012345678901"].randomElement(using: &random)!
+    case 2:
+      text += ["0", "1.5", "-2e10", "0.001", "1E+5", "123456789012345678901"].randomElement(
+        using: &random)!
     case 3...6: appendString(to: &text, &random)
     case 7:
       let count = Int.random(in: 0..<4, using: &random)
@@ -125,10 +134,14 @@ import Testing
 
   private func appendString(to text: inout String, _ random: inout Generator) {
     let special = [
-      "", "null", "~", "yes", "on", "0x10", "017", "1_0", "1e3", ".5", ".inf", "- a", "a: b", "a #b", "#", " x",
-      "x ", "---", "...", "<<", "!t", "&a", "*a", "? x", "| x", "> x", "%x", "@x", "`x", "{", "[a", "a,b", "1:30",
-      "10.0.0.1", "fd00::", "::1", "2026-01-01", "=", "a\\nb", "\\n", "\\t", "\\\"", "\\\\", "'", "é", "\\u0085",
-      "\\u2028", "\\ufeff", "\\u0000", "\\ud83d\\ude00", "\\u007f", "\\u00a0", "-", ":", "a:", "key: [", "\\uffff",
+      "", "null", "~", "yes", "on", "0x10", "017", "1_0", "1e3", ".5", ".inf", "- a", "a: b",
+      "a #b", "#", " x",
+      "x ", "---", "...", "<<", "!t", "&a", "*a", "? x", "| x", "> x", "%x", "@x", "`x", "{", "[a",
+      "a,b", "1:30",
+      "10.0.0.1", "fd00::", "::1", "2026-01-01", "=", "a\\nb", "\\n", "\\t", "\\\"", "\\\\", "'",
+      "é", "\\u0085",
+      "\\u2028", "\\ufeff", "\\u0000", "\\ud83d\\ude00", "\\u007f", "\\u00a0", "-", ":", "a:",
+      "key: [", "\\uffff",
       String(repeating: "long ", count: 300),
     ]
     if Bool.random(using: &random) {
@@ -137,7 +150,9 @@ import Testing
     }
     let alphabet = Array("abcXYZ019 .:-_#/&*!|>'%@`{}[],?=~+é")
     text += "\""
-    for _ in 0..<Int.random(in: 0..<8, using: &random) { text.append(alphabet.randomElement(using: &random)!) }
+    for _ in 0..<Int.random(in: 0..<8, using: &random) {
+      text.append(alphabet.randomElement(using: &random)!)
+    }
     text += "\""
   }
 }

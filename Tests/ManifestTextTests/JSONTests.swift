@@ -33,7 +33,10 @@ import Testing
     (#"{"a": "\ud800"}"#, "line 1: document 1: a: half of a surrogate pair in a string"),
     (#"{"a": "\ud83dx"}"#, "line 1: document 1: a: half of a surrogate pair in a string"),
     ("{\"a\": \"x\u{1}\"}", "line 1: document 1: a: a control character inside of a string"),
-    ("{\"a\": 1}\n{\"b\": 1, \"b\": 2}", "line 2: document 2: b: the key \"b\" is here a second time; first in line 2"),
+    (
+      "{\"a\": 1}\n{\"b\": 1, \"b\": 2}",
+      "line 2: document 2: b: the key \"b\" is here a second time; first in line 2"
+    ),
     ("{\"a\": 1}\n{\"b\": \"", "line 2: document 2: b: the file ends inside of a string"),
     ("{\"a\": 1}\n}", "line 2: document 2: expected a value, found '}'"),
     (#"{"a": [1}"#, "line 1: document 1: a[1]: expected ',' or ']', found '}'"),
@@ -48,7 +51,9 @@ import Testing
   }
 
   @Test func depthIsLimited() {
-    for text in [String(repeating: "[", count: 1_000_000), String(repeating: "{\"a\":", count: 100_000)] {
+    for text in [
+      String(repeating: "[", count: 1_000_000), String(repeating: "{\"a\":", count: 100_000),
+    ] {
       let found = problems(text)
       #expect(found.count == 1 && found[0].contains("more than 100 levels deep"))
     }

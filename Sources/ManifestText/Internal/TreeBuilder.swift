@@ -59,6 +59,12 @@ struct TreeBuilder {
     problems = ProblemList(limit: limits.problems)
   }
 
+  /// Makes room for as many values as a file of this size usually has, about one in nine bytes;
+  /// memory that is not used then is never touched.
+  mutating func reserve(forBytes count: Int) {
+    records.reserveCapacity(min(count / 8, limits.nodes))
+  }
+
   consuming func finish() -> ParsedText {
     let arena = TextArena(records: records, source: source, text: text)
     return ParsedText(

@@ -2,7 +2,8 @@ import ServiceMaps
 import Testing
 
 @Suite struct ManifestFileTests {
-  private let web = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}"
+  private let web =
+    "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}"
 
   @Test(arguments: ["", "\n\n", "# nothing here\n", "---\n---\n# no\n", "\u{feff}"])
   func filesWithoutObjects(text: String) {
@@ -10,23 +11,49 @@ import Testing
   }
 
   @Test func emptyListsAreFine() {
-    for text in ["apiVersion: v1\nkind: List\nitems: []\n", "apiVersion: v1\nkind: List\n", "{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"items\":null}"] {
+    for text in [
+      "apiVersion: v1\nkind: List\nitems: []\n", "apiVersion: v1\nkind: List\n",
+      "{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"items\":null}",
+    ] {
       #expect(said(text) == [] && decoded(text).objects.isEmpty)
     }
     #expect(decodeManifests([]).diagnostics == [])
   }
 
   @Test(arguments: [
-    ("a string\n", ["error: f:1: document 1: must be an object with apiVersion and kind, not a string"]),
+    (
+      "a string\n",
+      ["error: f:1: document 1: must be an object with apiVersion and kind, not a string"]
+    ),
     ("- a\n", ["error: f:1: document 1: must be an object with apiVersion and kind, not a list"]),
-    ("80\n", ["error: f:1: document 1: must be an object with apiVersion and kind, not an integer"]),
+    (
+      "80\n", ["error: f:1: document 1: must be an object with apiVersion and kind, not an integer"]
+    ),
     ("null\n", ["error: f:1: document 1: must be an object with apiVersion and kind, not null"]),
-    ("a: 1\n", ["error: f:1: document 1: kind: is missing", "error: f:1: document 1: apiVersion: is missing"]),
+    (
+      "a: 1\n",
+      [
+        "error: f:1: document 1: kind: is missing",
+        "error: f:1: document 1: apiVersion: is missing",
+      ]
+    ),
     ("kind: Service\n", ["error: f:1: document 1: apiVersion: is missing"]),
     ("kind: ''\napiVersion: v1\n", ["error: f:1: document 1: kind: is missing"]),
-    ("kind: List\napiVersion: v1\nitems: {}\n", ["error: f:3: document 1: items: must be a list, not a mapping"]),
-    ("kind: List\napiVersion: v1\nitems: [a]\n", ["error: f:3: document 1: items[0]: must be an object with apiVersion and kind, not a string"]),
-    ("kind: List\napiVersion: v1\nitems: [{}]\n", ["error: f:3: document 1: items[0].kind: is missing", "error: f:3: document 1: items[0].apiVersion: is missing"]),
+    (
+      "kind: List\napiVersion: v1\nitems: {}\n",
+      ["error: f:3: document 1: items: must be a list, not a mapping"]
+    ),
+    (
+      "kind: List\napiVersion: v1\nitems: [a]\n",
+      ["error: f:3: document 1: items[0]: must be an object with apiVersion and kind, not a string"]
+    ),
+    (
+      "kind: List\napiVersion: v1\nitems: [{}]\n",
+      [
+        "error: f:3: document 1: items[0].kind: is missing",
+        "error: f:3: document 1: items[0].apiVersion: is missing",
+      ]
+    ),
   ]) func documentsThatAreNoObjects(text: String, diagnostics: [String]) {
     #expect(said(text) == diagnostics)
   }
@@ -87,7 +114,8 @@ import Testing
     #expect(result.objects.map(\.object.meta.name.name) == ["web", "b", "c"])
     #expect(
       String(decoding: result.objects[1].json, as: UTF8.self)
-        == #"{"apiVersion":"v1","kind":"Service","metadata":{"name":"b","namespace":"default"},"spec":{"ports":[{"port":80}]}}"#)
+        == #"{"apiVersion":"v1","kind":"Service","metadata":{"name":"b","namespace":"default"},"spec":{"ports":[{"port":80}]}}"#
+    )
   }
 
   @Test func canonicalFormAndOrigin() {
@@ -103,12 +131,14 @@ import Testing
         ports:
         - port: 0x50
       """
-    let json = #"{"metadata":{"namespace":"default","name":"web"},"apiVersion":"v1","kind":"Service","spec":{"ports":[{"port":80}]}}"#
+    let json =
+      #"{"metadata":{"namespace":"default","name":"web"},"apiVersion":"v1","kind":"Service","spec":{"ports":[{"port":80}]}}"#
     let fromYAML = decoded(yaml).objects[0]
     #expect(fromYAML.json == decoded(json).objects[0].json)
     #expect(
       String(decoding: fromYAML.json, as: UTF8.self)
-        == #"{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"default"},"spec":{"ports":[{"port":80}]}}"#)
+        == #"{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"default"},"spec":{"ports":[{"port":80}]}}"#
+    )
     #expect(fromYAML.origin == ManifestObject.Origin(file: "f.yaml", document: 1, line: 3))
   }
 
@@ -116,7 +146,9 @@ import Testing
     let other = web.replacing("80", with: "81")
     let same = decodeManifests([
       ManifestFile(name: "a", bytes: Array(web.utf8)),
-      ManifestFile(name: "b", bytes: Array(web.replacing("name: web", with: "namespace: default, name: web").utf8)),
+      ManifestFile(
+        name: "b",
+        bytes: Array(web.replacing("name: web", with: "namespace: default, name: web").utf8)),
     ])
     #expect(same.diagnostics == [] && same.objects.count == 1)
     let different = decodeManifests([
@@ -125,8 +157,10 @@ import Testing
     ])
     #expect(
       different.diagnostics.map(\.description).last
-        == "b:4: document 2: Service default/web: is in the input twice, with different content; first in a:2 (document 1)")
-    let elsewhere = decoded("\(web)\n---\n\(other.replacing("name: web", with: "namespace: x, name: web"))\n")
+        == "b:4: document 2: Service default/web: is in the input twice, with different content; first in a:2 (document 1)"
+    )
+    let elsewhere = decoded(
+      "\(web)\n---\n\(other.replacing("name: web", with: "namespace: x, name: web"))\n")
     #expect(elsewhere.diagnostics == [] && elsewhere.objects.count == 2)
   }
 
@@ -156,19 +190,22 @@ import Testing
       just text
       """
     #expect(
-      decoded(text).diagnostics.map { "\($0.document ?? 0) \($0.object ?? "-") \($0.path ?? "-")" } == [
-        "1 Service default/Web metadata.name", "1 Service default/Web metadata.labels.a",
-        "1 Service default/Web spec.clusterIP", "1 Service default/Web spec.ports[0].protocol",
-        "1 Service default/Web spec.ports[0].port", "1 Service default/Web spec.ports[0].targetPort",
-        "1 Service default/Web spec.ports[1].port", "1 Service default/Web spec.ports[0].name",
-        "1 Service default/Web spec.sessionAffinity", "2 - a[0]",
-        "3 Service default/twice spec.sessionAffinity", "3 Service default/twice spec.type",
-        "4 - -",
-      ])
+      decoded(text).diagnostics.map { "\($0.document ?? 0) \($0.object ?? "-") \($0.path ?? "-")" }
+        == [
+          "1 Service default/Web metadata.name", "1 Service default/Web metadata.labels.a",
+          "1 Service default/Web spec.clusterIP", "1 Service default/Web spec.ports[0].protocol",
+          "1 Service default/Web spec.ports[0].port",
+          "1 Service default/Web spec.ports[0].targetPort",
+          "1 Service default/Web spec.ports[1].port", "1 Service default/Web spec.ports[0].name",
+          "1 Service default/Web spec.sessionAffinity", "2 - a[0]",
+          "3 Service default/twice spec.sessionAffinity", "3 Service default/twice spec.type",
+          "4 - -",
+        ])
   }
 
   @Test func duplicateKeysNameTheObjectOfAList() {
-    let text = "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[\(json("a")),\n{\"kind\":\"Service\",\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"b\"},\"spec\":{\"ports\":[{\"port\":1}]}}]}"
+    let text =
+      "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[\(json("a")),\n{\"kind\":\"Service\",\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"b\"},\"spec\":{\"ports\":[{\"port\":1}]}}]}"
     #expect(
       said(text) == [
         "error: f:2: document 1: Service default/b: items[1].kind: the key \"kind\" is here a second time; first in line 2"
@@ -210,12 +247,16 @@ import Testing
   @Test func whatKubectlPrints() throws {
     let result = decoded(kubectlOutput)
     #expect(result.diagnostics == [])
-    #expect(result.objects.map { "\($0.object.id) \($0.object.meta.name)" } == [
-      "service/kubernetes default/kubernetes", "service/kube-dns kube-system/kube-dns",
-      "endpointslice.discovery.k8s.io/kube-dns-4jrgx kube-system/kube-dns-4jrgx",
-      "pod/coredns-1 kube-system/coredns-1", "node/node-1 /node-1",
-    ])
-    #expect(result.objects.allSatisfy { !String(decoding: $0.json, as: UTF8.self).contains("managedFields") })
+    #expect(
+      result.objects.map { "\($0.object.id) \($0.object.meta.name)" } == [
+        "service/kubernetes default/kubernetes", "service/kube-dns kube-system/kube-dns",
+        "endpointslice.discovery.k8s.io/kube-dns-4jrgx kube-system/kube-dns-4jrgx",
+        "pod/coredns-1 kube-system/coredns-1", "node/node-1 /node-1",
+      ])
+    #expect(
+      result.objects.allSatisfy {
+        !String(decoding: $0.json, as: UTF8.self).contains("managedFields")
+      })
     #expect(result.slice?.endpoints.first?.address.description == "10.244.0.2")
     #expect(result.pod?.ports.count == 2 && result.node?.addresses.count == 1)
   }
