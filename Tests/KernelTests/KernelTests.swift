@@ -73,4 +73,4 @@ struct KernelTests {
 let allTests: [KernelTest] =
   connectTests + refusalTests + datagramTests + stickyTests + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
-  + lifeTests + layoutTests + commandTests + manifestTests + stateTests
+  + graceTests + lifeTests + layoutTests + commandTests + manifestTests + stateTests
