@@ -80,6 +80,11 @@ final class Sandbox {
     }
   }
 
+  /// What is on the sandbox's bpffs, without what the kernel itself puts there.
+  var pins: [String] {
+    Disk.list(directory + "/bpf").filter { !$0.hasSuffix(".debug") }
+  }
+
   func detach() throws { _ = try Dataplane.detach(pin: pin) }
 }
 
