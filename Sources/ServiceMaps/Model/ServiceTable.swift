@@ -51,6 +51,23 @@ public struct FrontendKey: Hashable, Comparable, Sendable, CustomStringConvertib
   }
 }
 
+/// How a backend is chosen. Belongs to the service port.
+public enum Algorithm: String, Hashable, Sendable, CaseIterable {
+  /// Uniform, independent of earlier choices; what kube-proxy does.
+  case random
+  /// One after the other, over all clients of the node.
+  case roundRobin = "round-robin"
+}
+
+/// What a client of a frontend without backends gets.
+public enum EmptyVerdict: String, Hashable, Sendable, CaseIterable {
+  /// ECONNREFUSED, where kube-proxy rejects: there is no endpoint at all.
+  case refuse
+  /// EHOSTUNREACH at once, where kube-proxy drops: there are endpoints, but a policy keeps them
+  /// from this node.
+  case drop
+}
+
 /// One frontend with everything the data plane needs to know of it.
 public struct Frontend: Hashable, Sendable {
   public var key: FrontendKey
@@ -58,17 +75,27 @@ public struct Frontend: Hashable, Sendable {
   public var service: ServicePortName
   /// Seconds; nil when the Service has no session affinity.
   public var affinityTimeout: UInt32?
-  /// Sorted, without duplicates. Empty: connects are refused.
+  public var algorithm: Algorithm
+  /// What clients get when `backends` is empty.
+  public var whenEmpty: EmptyVerdict
+  /// Only clients with a source address in one of these get through; empty: everybody.
+  /// Sorted, of the family of the key.
+  public var sourceRanges: [IPPrefix]
+  /// Sorted, without duplicates.
   public var backends: [Backend]
 
   public init(
     key: FrontendKey, kind: FrontendKind, service: ServicePortName,
-    affinityTimeout: UInt32? = nil, backends: [Backend] = []
+    affinityTimeout: UInt32? = nil, algorithm: Algorithm = .random,
+    whenEmpty: EmptyVerdict = .refuse, sourceRanges: [IPPrefix] = [], backends: [Backend] = []
   ) {
     self.key = key
     self.kind = kind
     self.service = service
     self.affinityTimeout = affinityTimeout
+    self.algorithm = algorithm
+    self.whenEmpty = whenEmpty
+    self.sourceRanges = sourceRanges
     self.backends = backends
   }
 }
@@ -79,11 +106,18 @@ public struct Frontend: Hashable, Sendable {
 /// compared and printed as the same value.
 public struct ServiceTable: Hashable, Sendable {
   public private(set) var frontends: [Frontend]
+  /// Addresses of which every port and protocol that is no frontend is refused: ClusterIPs
+  /// (kube-proxy nftables, chain service-endpoints-check). Sorted.
+  public private(set) var guardedAddresses: [IPAddress]
 
-  public init() { frontends = [] }
+  public init() {
+    frontends = []
+    guardedAddresses = []
+  }
 
   /// - Precondition: no two frontends share a key; the compiler settles conflicts.
-  public init(frontends: [Frontend]) {
+  public init(frontends: [Frontend], guardedAddresses: [IPAddress] = []) {
     self.frontends = frontends.sorted { $0.key < $1.key }
+    self.guardedAddresses = guardedAddresses.sorted()
   }
 }
