@@ -6,7 +6,7 @@ import Testing
 
   @Test func sliceFields() throws {
     let result = decoded(
-      slice(
+      sliceText(
         """
         ports:
         - {name: http, port: 8080, protocol: TCP}
@@ -39,7 +39,7 @@ import Testing
   }
 
   @Test func olderSlices() throws {
-    let text = slice(
+    let text = sliceText(
       "endpoints: [{addresses: [10.0.0.1], topology: {kubernetes.io/hostname: node-1, topology.kubernetes.io/zone: z}}]"
     )
     .split(separator: "\n").joined(separator: "\n").replacing(
@@ -53,7 +53,7 @@ import Testing
 
   @Test func emptySlices() {
     for text in ["", "endpoints: []\nports: []", "endpoints: null\nports: null"] {
-      let result = decoded(slice(text))
+      let result = decoded(sliceText(text))
       #expect(
         result.diagnostics == [] && result.slice?.endpoints == [] && result.slice?.ports == [])
     }
@@ -116,7 +116,7 @@ import Testing
       "ports[1].name: another port is called \"a\" too"
     ),
   ]) func sliceErrors(text: String, message: String) {
-    let result = decoded(slice(text))
+    let result = decoded(sliceText(text))
     #expect(
       result.diagnostics.map { "\($0.severity) \($0.path ?? ""): \($0.message)" } == [
         "error \(message)"
@@ -127,19 +127,19 @@ import Testing
   @Test func addressType() {
     let endpoints = "endpoints: [{addresses: [10.0.0.1]}]"
     #expect(
-      decoded(slice(endpoints, type: "IPv5")).diagnostics.map(\.message) == [
+      decoded(sliceText(endpoints, type: "IPv5")).diagnostics.map(\.message) == [
         "must be one of IPv4, IPv6, FQDN, not \"IPv5\""
       ])
-    #expect(decoded(slice(endpoints, type: "''")).diagnostics.map(\.message) == ["is missing"])
-    #expect(decoded(slice(endpoints, type: "null")).diagnostics.map(\.path) == ["addressType"])
-    #expect(decoded(slice("endpoints: [{addresses: ['fd00::1']}]", type: "IPv6")).diagnostics == [])
-    let names = decoded(slice("endpoints: [{addresses: [example.org]}]", type: "FQDN"))
+    #expect(decoded(sliceText(endpoints, type: "''")).diagnostics.map(\.message) == ["is missing"])
+    #expect(decoded(sliceText(endpoints, type: "null")).diagnostics.map(\.path) == ["addressType"])
+    #expect(decoded(sliceText("endpoints: [{addresses: ['fd00::1']}]", type: "IPv6")).diagnostics == [])
+    let names = decoded(sliceText("endpoints: [{addresses: [example.org]}]", type: "FQDN"))
     #expect(names.diagnostics.map(\.severity) == [.note])
     #expect(names.slice?.addressType == .fqdn && names.slice?.endpoints == [])
   }
 
   @Test func whatRealSlicesHoldIsNoError() {
-    let text = slice(
+    let text = sliceText(
       """
       ports:
       - {port: 80}
