@@ -59,6 +59,21 @@ import Testing
     }
   }
 
+  @Test func portsOfOneNameInASliceAreBothUsed() {
+    let text = sliceText("ports: [{name: a, port: 80}, {name: a, port: 81}]")
+    #expect(decoded(text).slice?.ports.count == 2)
+    #expect(said(text).contains { $0.hasPrefix("warning: ") && $0.contains("ports[1].name") })
+  }
+
+  @Test func nothingGivenIsNothing() {
+    let text = serviceText(
+      "  ports: [{port: 80, nodePort: 0}]\n  selector: null",
+      metadata: "  labels: null\n  annotations: {a: null}\n  creationTimestamp: null\n")
+    #expect(said(text) == [])
+    #expect(decoded(text).service?.ports.first?.nodePort == nil)
+    #expect(decoded(text).service?.meta.annotations == ["a": ""])
+  }
+
   @Test(arguments: [
     (
       "endpoints: [{addresses: [10.0.0]}]", "endpoints[0].addresses[0]: \"10.0.0\" is no IP address"
@@ -111,10 +126,6 @@ import Testing
       "ports[0].protocol: must be TCP, UDP or SCTP, not \"XTP\""
     ),
     ("ports: [{name: A, port: 80}]", "ports[0].name: \"A\" is no DNS label of a-z, 0-9 and '-'"),
-    (
-      "ports: [{name: a, port: 80}, {name: a, port: 81}]",
-      "ports[1].name: another port is called \"a\" too"
-    ),
   ]) func sliceErrors(text: String, message: String) {
     let result = decoded(sliceText(text))
     #expect(

@@ -150,11 +150,11 @@ import Testing
     ),
     (
       "  ports: [{port: 80, nodePort: 65536}]",
-      "spec.ports[0].nodePort: must be a number from 1 to 65535, not 65536; leave it out to have one assigned"
+      "spec.ports[0].nodePort: must be a number from 1 to 65535, not 65536"
     ),
     (
-      "  ports: [{port: 80, nodePort: 0}]",
-      "spec.ports[0].nodePort: must be a number from 1 to 65535, not 0; leave it out to have one assigned"
+      "  ports: [{port: 80, nodePort: -1}]",
+      "spec.ports[0].nodePort: must be a number from 1 to 65535, not -1"
     ),
     (
       "  ports: [{port: 80, protocol: ICMP}]",
