@@ -59,6 +59,9 @@ fails "the demo fails with clients outside of the cgroup" DEMO_CLIENTS_OUTSIDE \
 
 # Interrupted or killed in the middle, it still cleans up.
 for signal in TERM KILL; do
+	# Emptied here: the demo before said the same, and the redirection below is made later, by the
+	# new process.
+	: >"$work/out"
 	DEMO_CONNECTS=20000 scripts/demo.sh >"$work/out" 2>&1 &
 	demo=$!
 	for _ in $(seq 200); do

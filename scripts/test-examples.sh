@@ -20,9 +20,10 @@ tried() {
 	echo
 	# 0: no frontend at all; 1: those that are printed; anything else is an error.
 	"$binary" diff "${options[@]}" >"$work/diff" 2>"$work/messages" </dev/null || status=$?
-	sed -n '/^+++/d; s/^+//p' "$work/diff"
+	added
 	[ "$status" -le 1 ]
 }
+added() { sed -n '/^+++/d; s/^+//p' "$work/diff"; }
 
 found=no
 for example in Examples/*/; do
@@ -49,5 +50,18 @@ done
 if [ "$found" = no ]; then
 	echo "there are no Examples yet"
 	exit 77
+fi
+
+# All at once: they have no object in common and do not disturb each other.
+status=0
+"$binary" diff --pin "$work/pin" --state "$work/state" -R -f Examples \
+	>"$work/diff" 2>"$work/messages" </dev/null || status=$?
+sed '1,/^$/d' -s Examples/*/expected.txt | sort >"$work/each"
+if [ "$status" = 1 ] && added | sort | diff "$work/each" - >>"$work/messages"; then
+	echo "ok Examples, all at once"
+else
+	echo "FAIL Examples, all at once: exit $status"
+	sed 's/^/    /' "$work/messages"
+	failed=1
 fi
 exit "$failed"

@@ -100,11 +100,8 @@ vm() {
 }
 
 [ $# -gt 0 ] || set -- unit cli input static examples demo kernel vm
-case " $* " in *" kernel "* | *" vm "*)
-	# Without root it names what is missing; what can run without it runs.
-	scripts/install-deps.sh --for test || true
-	;;
-esac
+# Without root these name what is missing; what can run without it runs.
+case " $* " in *" cli "* | *" kernel "* | *" vm "*) scripts/install-deps.sh --for test || true ;; esac
 case " $* " in *" demo "*) scripts/install-deps.sh --for demo || true ;; esac
 for name in "$@"; do
 	case $name in

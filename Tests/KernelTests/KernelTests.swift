@@ -73,3 +73,4 @@ struct KernelTests {
 let allTests: [KernelTest] =
   connectTests + refusalTests + datagramTests + stickyTests + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
+  + graceTests + lifeTests + layoutTests + commandTests + manifestTests + stateTests

@@ -42,7 +42,8 @@ tcp=0 udp=0 refused=0
 
 echo "socklb: Kubernetes Services at the socket"
 step "A machine of its own"
-mkdir "$cgroup" "$bpf"
+mkdir "$cgroup" || broken "no cgroup can be made there; in a container it has to be writable"
+mkdir "$bpf"
 mount -t bpf bpf "$bpf"
 # Some kernels put files of their own into each bpffs.
 pins() { find "$bpf" -mindepth 1 | sort; }

@@ -45,9 +45,13 @@ final class Process {
   }
 
   /// kill -9
-  func kill() {
-    guard code == nil else { return }
+  ///
+  /// - Returns: as `wait`: 137, unless it had ended before.
+  @discardableResult
+  func kill() -> Int32? {
+    guard code == nil else { return code }
     Glibc.kill(pid, SIGKILL)
     code = sk_wait_child(pid, 5000)
+    return code
   }
 }

@@ -72,12 +72,18 @@ final class Sandbox {
     to cgroups: [String]? = nil
   ) throws -> Dataplane {
     try Dataplane.attach(
-      pin: pin, cgroups: (cgroups ?? [cgroup]).map { path throws(DataplaneError) in
+      pin: pin,
+      cgroups: (cgroups ?? [cgroup]).map { path throws(DataplaneError) in
         try Cgroup(path: path)
       }, capacities: capacities, instance: .random()
     ) { tables throws(DataplaneError) in
       try tables.commit(tables.prepare(ServiceTable(frontends: frontends)))
     }
+  }
+
+  /// What is on the sandbox's bpffs, without what the kernel itself puts there.
+  var pins: [String] {
+    Disk.list(directory + "/bpf").filter { !$0.hasSuffix(".debug") }
   }
 
   func detach() throws { _ = try Dataplane.detach(pin: pin) }

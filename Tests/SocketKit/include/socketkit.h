@@ -71,4 +71,15 @@ int sk_die_with_parent(void);
 long sk_milliseconds(void);
 void sk_sleep(int milliseconds);
 
+/* slow_program.c: a connect4 program on a cgroup that copies a megabyte `rounds` times. */
+struct sk_slow {
+	int link;
+	unsigned long long *progress;
+};
+int sk_slow_start(struct sk_slow *slow, const char *cgroup, int rounds);
+void sk_slow_stop(struct sk_slow *slow);
+void sk_slow_reset(struct sk_slow *slow);
+int sk_slow_started(const struct sk_slow *slow);
+int sk_slow_ended(const struct sk_slow *slow);
+
 #endif

@@ -38,7 +38,8 @@ extension ObjectDecoder {
       guard let name, let transport, let port else { return }
       if !names.insert(name).inserted {
         decoder.field(node, "name") { decoder, node -> Void? in
-          decoder.report(.warning, node, "another port is called \(quoted(name)) too; both are used")
+          decoder.report(
+            .warning, node, "another port is called \(quoted(name)) too; both are used")
           return nil
         }
       }
@@ -57,7 +58,8 @@ extension ObjectDecoder {
       index += 1
       guard let address = decoder.address(node, isBackend: true) else { return }
       if let type, (address.family == .v4) != (type == .v4) {
-        decoder.report(.error, node, "\(address) is no \(type.rawValue) address, as addressType says")
+        decoder.report(
+          .error, node, "\(address) is no \(type.rawValue) address, as addressType says")
       } else if index == 1 {
         first = address
       }
