@@ -25,7 +25,9 @@ extension KernelTables {
     var slots: [IPFamily: [UInt32: Slot]] = [:]
     for state in states {
       for list in state.lists.keys {
-        for slot in state.slotsOfList(list) { slots[state.family, default: [:]][slot.endpoint] = slot }
+        for slot in state.slotsOfList(list) {
+          slots[state.family, default: [:]][slot.endpoint] = slot
+        }
       }
     }
     let services = Dictionary(

@@ -40,7 +40,7 @@ public struct KernelTables: Sendable {
 
   /// Names of all maps besides `header`, as the BPF object has them.
   static var mapNames: [String] {
-    FamilyTables<WireV4>.mapNames.flatMap { [$0 + "4", $0 + "6"] } 
+    FamilyTables<WireV4>.mapNames.flatMap { [$0 + "4", $0 + "6"] }
       + ["peers", "flows", "guard_filter", "affinities", "sources"]
   }
 

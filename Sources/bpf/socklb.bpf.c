@@ -64,12 +64,13 @@ static __always_inline int still_usable(const struct svc_flow *flow, int hook_fa
 	return still_usable6(flow);
 }
 
-static __always_inline void count_again(const struct svc_flow *flow, int hook_family)
+static __always_inline void count_flow(const struct svc_flow *flow, int hook_family,
+				       enum verdict verdict)
 {
 	if (hook_family == 4 || is_mapped(flow->vip_be))
-		count(&counters4, flow->service, TRANSLATED);
+		count(&counters4, flow->service, verdict);
 	else
-		count(&counters6, flow->service, TRANSLATED);
+		count(&counters6, flow->service, verdict);
 }
 
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family)
@@ -84,21 +85,23 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 		return ALLOW;
 	read_address(ctx, hook_family, &to);
 	verdict = find_frontend(&to, hook_family, ctx->protocol, &frontend);
-	if (verdict == TRANSLATED)
-		verdict = pick_backend(ctx, &to, hook_family, &frontend, &flow);
-	if (verdict == TRANSLATED) {
-		/* No room for the reverse address: better no connection than one that lies. */
-		if (!remember_peer(sk, &flow))
-			return deny(ENOMEM);
-		write_address(ctx, hook_family, flow.backend_be, flow.backend_port_be);
+	if (verdict == NOT_A_SERVICE) {
+		forget_peer(sk);
+		if (ctx->protocol == IPPROTO_UDP)
+			forget_flows_to(sk, &to);
 		return ALLOW;
 	}
 	/* A refused connect() leaves the socket as it was. */
-	if (verdict != NOT_A_SERVICE)
+	if (verdict != TRANSLATED)
 		return refuse(verdict);
-	forget_peer(sk);
-	if (ctx->protocol == IPPROTO_UDP)
-		forget_flows_to(sk, &to);
+	verdict = pick_backend(ctx, &to, hook_family, &frontend, &flow);
+	/* No room for the reverse address: better no connection than one that lies. */
+	if (verdict == TRANSLATED && !remember_peer(sk, &flow))
+		return deny(ENOMEM);
+	count_flow(&flow, hook_family, verdict);
+	if (verdict != TRANSLATED)
+		return refuse(verdict);
+	write_address(ctx, hook_family, flow.backend_be, flow.backend_port_be);
 	return ALLOW;
 }
 
@@ -130,11 +133,12 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	/* A socket stays with its backend for as long as that backend is there. */
 	flow = find_flow(all, &to);
 	if (flow && flow->service == frontend.target >> 32 && still_usable(flow, hook_family)) {
-		count_again(flow, hook_family);
+		count_flow(flow, hook_family, TRANSLATED);
 		write_address(ctx, hook_family, flow->backend_be, flow->backend_port_be);
 		return ALLOW;
 	}
 	verdict = pick_backend(ctx, &to, hook_family, &frontend, &fresh);
+	count_flow(&fresh, hook_family, verdict);
 	if (verdict != TRANSLATED) {
 		if (flow)
 			flow->backend_port_be = 0;

@@ -36,6 +36,11 @@ public struct FamilyPlan: Sendable, Equatable {
   public struct RangeWrite: Hashable, Sendable {
     public var frontend: UInt32
     public var range: IPPrefix
+
+    public init(frontend: UInt32, range: IPPrefix) {
+      self.frontend = frontend
+      self.range = range
+    }
   }
 
   public let family: IPFamily
@@ -72,7 +77,8 @@ public struct FamilyPlan: Sendable, Equatable {
   public var isEmpty: Bool {
     services.isEmpty && newEndpoints.isEmpty && slots.isEmpty && newLists.isEmpty
       && newFrontends.isEmpty && insertRanges.isEmpty && deleteRanges.isEmpty
-      && insertGuards.isEmpty && deleteGuards.isEmpty && retargets.isEmpty && publishLists.isEmpty && insertKeys.isEmpty
+      && insertGuards.isEmpty && deleteGuards.isEmpty && retargets.isEmpty && publishLists.isEmpty
+      && insertKeys.isEmpty
       && deleteKeys.isEmpty && releasedEndpoints.isEmpty && deletedServices.isEmpty
   }
 

@@ -23,6 +23,10 @@ struct frontend {
 	__u32 index;
 };
 
+/*
+ * Atomic although the map is per CPU: with preempt=full another program of the
+ * same CPU can come between load and store, and a count would be lost.
+ */
 static __always_inline void count(void *counters, __u32 service, enum verdict verdict)
 {
 	struct svc_counters *c = bpf_map_lookup_elem(counters, &service);
@@ -30,11 +34,11 @@ static __always_inline void count(void *counters, __u32 service, enum verdict ve
 	if (!c)
 		return;
 	if (verdict == TRANSLATED)
-		c->translated++;
+		__sync_fetch_and_add(&c->translated, 1);
 	else if (verdict == DENIED)
-		c->denied++;
+		__sync_fetch_and_add(&c->denied, 1);
 	else
-		c->refused++;
+		__sync_fetch_and_add(&c->refused, 1);
 }
 
 static __always_inline void fill_key4(struct svc_key4 *key, const struct endpoint_address *to)

@@ -153,7 +153,8 @@ static __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 se
 }
 
 /*
- * Chooses a backend and writes it into the flow.
+ * Chooses a backend and writes it into the flow. Whoever calls this counts what
+ * becomes of it.
  *
  * A list is one word, read once; the slots it leads to are not reused before
  * this program has ended (ARCHITECTURE.md, "Publishing a change").
@@ -165,31 +166,27 @@ OF(pick_backend)(struct bpf_sock_addr *ctx, const struct frontend *frontend, str
 	__u64 *word = bpf_map_lookup_elem(&OF(lists), &list);
 	__u64 range = word ? *(volatile __u64 *)word : 0;
 	__u32 backends = (__u32)range;
-	enum verdict verdict = frontend->flags & SVC_FRONTEND_DROP ? DROPPED : NO_BACKEND;
+	struct OF(svc_slot) * slot;
+	__u32 at = range >> 32;
 
+	flow->service = service;
 	if (frontend->flags & SVC_FRONTEND_SOURCE_RANGES &&
-	    !OF(source_allowed)(ctx, frontend->index)) {
-		verdict = DENIED;
-	} else if (backends) {
-		struct OF(svc_slot) * slot;
-		__u32 at = range >> 32;
-
-		if (frontend->flags & SVC_FRONTEND_POLICY)
-			at += OF(choose_by_policy)(ctx, service, range);
-		else
-			at += ((__u64)bpf_get_prandom_u32() * backends) >> 32;
-		slot = bpf_map_lookup_elem(&OF(slots), &at);
-		if (slot) {
-			OF(copy_backend)(flow, slot);
-			flow->backend_port_be = slot->port_be;
-			flow->endpoint = slot->endpoint;
-			flow->generation = slot->generation;
-			flow->service = service;
-			verdict = TRANSLATED;
-		}
-	}
-	count(&OF(counters), service, verdict);
-	return verdict;
+	    !OF(source_allowed)(ctx, frontend->index))
+		return DENIED;
+	if (!backends)
+		return frontend->flags & SVC_FRONTEND_DROP ? DROPPED : NO_BACKEND;
+	if (frontend->flags & SVC_FRONTEND_POLICY)
+		at += OF(choose_by_policy)(ctx, service, range);
+	else
+		at += ((__u64)bpf_get_prandom_u32() * backends) >> 32;
+	slot = bpf_map_lookup_elem(&OF(slots), &at);
+	if (!slot)
+		return NO_BACKEND;
+	OF(copy_backend)(flow, slot);
+	flow->backend_port_be = slot->port_be;
+	flow->endpoint = slot->endpoint;
+	flow->generation = slot->generation;
+	return TRANSLATED;
 }
 
 /* Is the backend that a flow remembers still there for its service? */
