@@ -28,7 +28,7 @@ let stateTests: [KernelTest] = [
     try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
     try checkEqual(try sandbox.succeed(["dump"]).output, "", "dump after --forget")
   },
-  KernelTest("state_that_is_lost_wipes_nothing") { sandbox in
+  KernelTest("state_that_is_lost_wipes_nothing", inVM: false) { sandbox in
     let pods = try Pods(.v4, SK_TCP, 1...3)
     try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
     try sandbox.succeed(["apply", "-f", "-"], input: example)
@@ -43,7 +43,8 @@ let stateTests: [KernelTest] = [
       try checkEqual(outcome.code, 1, "\(arguments): \(outcome.all)")
       try check(outcome.errors.contains("--state"), outcome.all)
       try checkEqual(
-        try sandbox.succeed(["dump", "all", "-o", "json"]).output, before, "dump after \(arguments)")
+        try sandbox.succeed(["dump", "all", "-o", "json"]).output, before, "dump after \(arguments)"
+      )
     }
     let client = try Socket(.v4, SK_TCP)
     try client.connect(Variant.v4.vip(1))
@@ -52,7 +53,7 @@ let stateTests: [KernelTest] = [
     let found = try sandbox.run(["apply", "-f", "-"], input: other, state: kept)
     try checkEqual(found.code, 0, found.all)
   },
-  KernelTest("state_survives_a_killed_apply", timeLimit: 120) { sandbox in
+  KernelTest("state_survives_a_killed_apply", inVM: false, timeLimit: 120) { sandbox in
     let pods = try Pods(.v4, SK_TCP, 1...3)
     let vip = Variant.v4.vip(1)
     try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
@@ -60,7 +61,8 @@ let stateTests: [KernelTest] = [
     try sandbox.succeed(["apply", "-f", "-"], input: web)
     // Large enough that the kill falls into the middle now and then.
     let many = (1...300).map { number in
-      Manifest.both("s\(number)", vip: Variant.v4.vip(number + 1), [Variant.v4.pod(number % 16 + 1)])
+      Manifest.both(
+        "s\(number)", vip: Variant.v4.vip(number + 1), [Variant.v4.pod(number % 16 + 1)])
     }.joined()
     let whole = try sandbox.succeed(
       ["apply", "-f", "-", "--dry-run", "-o", "json"], input: web + many
