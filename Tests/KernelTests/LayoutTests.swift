@@ -158,5 +158,9 @@ private let layouts: [BTFStruct] = [
       ("backend_port_be", \.backend_port_be), ("service", \.service), ("endpoint", \.endpoint),
       ("generation", \.generation),
     ]),
-  layout(svc_flows.self, [("flow", \.flow), ("next", \.next), ("zero", \.zero)]),
+  layout(
+    svc_flows.self,
+    [
+      ("flow", \.flow), ("used", \.used), ("clock", \.clock), ("zero", \.zero),
+    ]),
 ]

@@ -69,5 +69,6 @@ AT(svc_flow, vip_port_be, 32);
 AT(svc_flow, backend_port_be, 34);
 AT(svc_flow, service, 36);
 AT(svc_flow, generation, 44);
-SIZE(svc_flows, 392);
-AT(svc_flows, next, 384);
+SIZE(svc_flows, 424);
+AT(svc_flows, used, 384);
+AT(svc_flows, clock, 416);

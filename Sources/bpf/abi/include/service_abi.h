@@ -263,7 +263,8 @@ struct svc_flow {
 /* flows: SK_STORAGE, only for sockets that used sendto()/sendmsg() towards a VIP. */
 struct svc_flows {
 	struct svc_flow flow[SVC_FLOWS_PER_SOCKET];
-	__u32 next; /* the flow that is given up when all are in use */
+	__u32 used[SVC_FLOWS_PER_SOCKET]; /* what `clock` was when it was last sent through */
+	__u32 clock;
 	__u32 zero;
 };
 
