@@ -84,6 +84,9 @@ public struct KernelTables: Sendable {
       self.allowsUnknownSource = allowsUnknownSource
     }
 
+    /// The cookie of the namespace that this process is in; 0 when the kernel does not say.
+    public static var ownNetworkNamespace: UInt64 { NetworkNamespaces.ownCookie }
+
     var options: UInt32 {
       (hostAffinityByCgroup ? SVC_OPTION_HOST_AFFINITY_BY_CGROUP.rawValue : 0)
         | (allowsUnknownSource ? SVC_OPTION_ALLOW_UNKNOWN_SOURCE.rawValue : 0)

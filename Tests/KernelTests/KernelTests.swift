@@ -73,4 +73,5 @@ struct KernelTests {
 let allTests: [KernelTest] =
   connectTests + refusalTests + datagramTests + threadTests + stickyTests + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
-  + graceTests + lifeTests + layoutTests + commandTests + manifestTests + stateTests
+  + policyTests + verdictTests + graceTests + lifeTests + layoutTests + commandTests + manifestTests
+  + stateTests

@@ -95,8 +95,9 @@ int sk_bind(int fd, const char *address, int port)
 
 	if (error)
 		return error;
-	/* So that an IPv6 listener on :: leaves the IPv4 port alone. */
-	if (to.storage.ss_family == AF_INET6)
+	/* So that an IPv6 listener on :: leaves the IPv4 port alone; ::ffff:10.0.0.1 is IPv4. */
+	if (to.storage.ss_family == AF_INET6 &&
+	    !IN6_IS_ADDR_V4MAPPED(&((struct sockaddr_in6 *)&to.storage)->sin6_addr))
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	return RESULT(bind(fd, (struct sockaddr *)&to.storage, to.length));
