@@ -40,7 +40,7 @@ test: build ## Every test; without root those that need none
 	@scripts/test.sh
 
 test-unit: build ## The tests that need neither root nor a kernel of their own
-	@scripts/test.sh unit cli static examples
+	@scripts/test.sh unit cli input static examples
 
 test-kernel: build ## Kernel tests on this kernel; needs root, and nothing may be skipped
 	@KERNEL_TESTS=1 scripts/test.sh kernel

@@ -64,9 +64,12 @@ let package = Package(
     .testTarget(
       name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"],
       exclude: ["Fixtures"]),
+    .target(name: "SocketKit", path: "Tests/SocketKit"),
     .executableTarget(
       name: "socklb-kernel-tests",
-      dependencies: ["ServiceDataplane", "ServiceMaps", "BPFLoader", "CKernel"],
+      dependencies: [
+        "ServiceDataplane", "ServiceMaps", "BPFLoader", "BPFObject", "CServiceABI", "SocketKit",
+      ],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
     .executableTarget(
       name: "socklb-bench",

@@ -2,68 +2,116 @@
 # Checks what every command promises to a user without any privilege.
 # usage: test-cli.sh
 set -euo pipefail
-binary=${BUILD:-$(dirname "$0")/../.build/release}/socklb
-failed=0
+# shellcheck source=scripts/cli/checks.sh
+. "$(dirname "$0")/cli/checks.sh"
+cp -r "$(dirname "$0")/../Examples" "$work/Examples"
+chmod -R a+rX "$work/Examples"
+examples=Examples
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-# Another user must be able to reach the binary; the checkout may lie in a closed directory.
-chmod 755 "$work"
-install -m 755 "$binary" "$work/socklb"
-
-unprivileged=()
-if [ "$(id -u)" = 0 ]; then
-	unprivileged=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all)
-fi
-
-# check NAME EXIT-CODE PATTERN COMMAND...: standard input comes from $work/in.
-check() {
-	local name=$1 expected=$2 pattern=$3 status=0
-	shift 3
-	(cd "$work" && timeout 60 "${unprivileged[@]}" ./socklb "$@") \
-		<"$work/in" >"$work/out" 2>&1 || status=$?
-	if [ "$status" = "$expected" ] && grep -qE -- "$pattern" "$work/out"; then
-		echo "ok $name"
-	else
-		echo "FAIL $name: exit $status, expected $expected and output like $pattern"
-		sed 's/^/    /' "$work/out" | head -n 20
-		failed=1
-	fi
-}
-has() { grep -qE "^  $1( |\$)" "$work/help"; }
-
-: >"$work/in"
 check "socklb --help" 0 USAGE --help
 cp "$work/out" "$work/help"
-if grep -q -- '--version' "$work/help"; then
-	check "socklb --version" 0 '[0-9]+\.[0-9]+' --version
-fi
+check "socklb --version" 0 '^[0-9]+\.[0-9]+\.[0-9]+|^socklb [0-9]+\.[0-9]+' --version
 check "unknown option" 64 unknown-option --unknown-option
 check "unknown command" 64 unknown-command unknown-command
-
 for shell in bash zsh fish; do
 	check "completions for $shell" 0 socklb --generate-completion-script "$shell"
 	[ "$shell" != bash ] || bash -n "$work/out"
 done
 
 commands=$(awk '/SUBCOMMANDS:$/ { on = 1; next } on && /^  [a-z]/ { print $1 }' "$work/help")
+for command in attach detach apply delete diff dump status; do
+	case " $(echo "$commands" | tr '\n' ' ')" in
+	*" $command "*) ok "socklb has $command" ;;
+	*) bad "socklb has $command" ;;
+	esac
+done
 for command in $commands; do
 	check "socklb $command --help" 0 "USAGE: socklb $command" "$command" --help
-	check "socklb $command, unknown option" 64 unknown-option "$command" --unknown-option
+	for option in --pin --state; do
+		if grep -q -- "$option" "$work/out"; then ok "$command has $option"; else bad "$command has $option"; fi
+	done
+	arguments=()
+	[ "$command" != delete ] || arguments=(service web)
+	check "socklb $command, unknown option" 64 unknown-option "$command" "${arguments[@]}" --unknown-option
+	check "socklb $command, relative --pin" 64 'absolute path' "$command" --pin here
 done
 
-if has attach; then
-	check "attach without privilege" 77 CAP_BPF attach --pin "$work/pin" --state "$work/state"
+# Wrong usage.
+check "apply without -f" 64 '-f' apply "${place[@]}"
+check "diff without -f" 64 '-f' diff "${place[@]}"
+check "delete without anything" 64 '-f' delete "${place[@]}"
+check "delete service without a name" 64 NAMESPACE/NAME delete service "${place[@]}"
+check "delete service a/b/c" 64 'a/b/c' delete service a/b/c "${place[@]}"
+check "dump of an unknown view" 64 frontends dump nonsense "${place[@]}"
+check "an unknown format" 64 yaml dump -o xml "${place[@]}"
+check "a service CIDR that is none" 64 service-cidr apply --service-cidr 10.96.0.0 -f - "${place[@]}"
+check "more services than there can be" 64 max-services attach --max-services 0 "${place[@]}"
+
+# Nothing attached, nothing permitted.
+cp "$work/$examples/15-no-endpoints/nobody.yaml" "$work/in"
+changes=("apply -f -" "delete -f -" "delete service web")
+for change in "${changes[@]}"; do
+	# shellcheck disable=SC2086 # words
+	check "$change, without privilege" 77 'CAP_BPF.*CAP_NET_ADMIN' $change "${place[@]}"
+done
+if [ "$(id -u)" = 0 ]; then
+	as_before=("${unprivileged[@]}") unprivileged=()
+	for change in "${changes[@]}"; do
+		# shellcheck disable=SC2086 # words
+		check "$change, not attached" 1 'not attached.*socklb attach' $change "${place[@]}"
+	done
+	unprivileged=("${as_before[@]}")
 fi
-if has apply; then
-	apply=(apply --dry-run --pin "$work/pin" --state "$work/state")
-	check "empty input" 65 . "${apply[@]}" -f -
-	printf 'kind: Service\nspec: [' >"$work/in"
-	check "truncated input" 65 . "${apply[@]}" -f -
-	printf 'apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 65536}]}\n' \
-		>"$work/in"
-	check "port out of range" 65 'spec\.ports\[0\]\.port' "${apply[@]}" -f -
-	sed -i 's/65536/80/' "$work/in"
-	check "a Service without a clusterIP" 0 '"frontends"' "${apply[@]}" -o json -f -
-fi
+check "dump, not attached" 1 'socklb attach' dump "${place[@]}"
+check "status, not attached" 1 'socklb attach' status "${place[@]}"
+if [ -e "$work/state" ]; then bad "that wrote nothing"; else ok "that wrote nothing"; fi
+check "detach of nothing" 0 'nothing was attached' detach "${place[@]}"
+check "attach without privilege" 77 'CAP_BPF.*CAP_NET_ADMIN' attach --state "$work/state"
+
+# The ways in: standard input, a file, a directory, with what is below it.
+mkdir -p "$work/tree/below"
+cp "$work/$examples/08-dns/kube-dns.yaml" "$work/tree/dns.yaml"
+cp "$work/$examples/12-endpoints/database.yaml" "$work/tree/below/database.yml"
+echo 'this is no manifest: [' >"$work/tree/notes.txt"
+chmod -R a+rX "$work/tree"
+cp "$work/tree/dns.yaml" "$work/in"
+check "apply --dry-run of standard input" 0 '^service/kube-dns created \(dry run\)$' \
+	apply --dry-run -f - "${place[@]}"
+check "apply --dry-run of a file" 0 '^service/kube-dns created' apply --dry-run -f tree/dns.yaml "${place[@]}"
+json "a directory without -R" 'len(d["frontends"]) == 2' \
+	apply --dry-run -o json -f tree "${place[@]}"
+json "a directory with -R" 'len(d["frontends"]) == 3' apply --dry-run -o json -R -f tree "${place[@]}"
+json "-f twice" 'len(d["frontends"]) == 3' \
+	apply --dry-run -o json -f tree -f tree/below "${place[@]}"
+check "a file that is not there" 65 nowhere.yaml apply --dry-run -f nowhere.yaml "${place[@]}"
+
+# The shape of the table is a contract.
+cp "$work/$examples"/10-dual-stack/*.yaml "$work/$examples"/14-session-affinity/*.yaml "$work/tree/below/"
+chmod -R a+rX "$work/tree"
+json "the keys of a frontend" 'all(set(f) >= {"address", "port", "protocol", "kind", "service",
+	"portName", "sessionAffinity", "backends"} for f in d["frontends"])' \
+	apply --dry-run -o json -R -f tree "${place[@]}"
+json "frontends sorted, IPv4 first" '(lambda k: k == sorted(k))([(i.version, int(i), f["port"],
+	f["protocol"]) for f in d["frontends"]
+	for i in [__import__("ipaddress").ip_address(f["address"])]])' \
+	apply --dry-run -o json -R -f tree "${place[@]}"
+json "one frontend in full" '{"address": "10.96.0.10", "port": 53, "protocol": "UDP",
+	"kind": "ClusterIP", "service": "kube-system/kube-dns", "portName": "dns", "sessionAffinity": None,
+	"backends": [{"address": "10.244.0.2", "port": 53}, {"address": "10.244.0.3", "port": 53}]
+	} in d["frontends"]' apply --dry-run -o json -R -f tree "${place[@]}"
+json "session affinity" '[f["sessionAffinity"] for f in d["frontends"] if
+	f["service"] == "default/carts"] == [{"timeoutSeconds": 600}]' \
+	apply --dry-run -o json -R -f tree "${place[@]}"
+json "an unnamed port, no backend" '[(f["portName"], f["backends"]) for f in d["frontends"]] == [("", [])]' \
+	apply --dry-run -o json -f "$examples/15-no-endpoints/nobody.yaml" "${place[@]}"
+json "headless and ExternalName are no frontends" 'd == {"frontends": []}' apply --dry-run -o json \
+	-f "$examples/06-external-name/numbers.yaml" -f "$examples/04-headless/zookeeper.yaml" "${place[@]}"
+check "the table as YAML" 0 'address: "10.96.0.10"' apply --dry-run -o yaml -R -f tree "${place[@]}"
+
+# diff: 0 no difference, 1 differences, more an error.
+check "diff with differences" 1 '^\+10\.96\.0\.10:53/UDP ClusterIP kube-system/kube-dns:dns ' \
+	diff -f tree "${place[@]}"
+check "diff without" 0 '' diff -f "$examples/06-external-name" "${place[@]}"
+echo '{' >"$work/in"
+check "diff of bad input" 65 'document 1' diff -f - "${place[@]}"
 exit "$failed"

@@ -22,10 +22,8 @@ public func parseManifest(_ bytes: [UInt8], limits: TextLimits = .default) -> Pa
     return readYAML(bytes, from: start, limits: limits)
   }
   let json = JSONReader.read(bytes, from: start, limits: limits)
-  if json.parsed.problems.isEmpty || json.isPlainlyJSON { return json.parsed }
-  // YAML in flow style begins the same way, and JSON values may be separated by `---`.
-  let yaml = readYAML(bytes, from: start, limits: limits)
-  return yaml.problems.isEmpty || !json.startsLikeJSON ? yaml : json.parsed
+  // YAML in flow style begins as JSON does, and JSON values may be separated by `---`.
+  return json.end == .otherThanJSON ? readYAML(bytes, from: start, limits: limits) : json.parsed
 }
 
 func isBlank(_ byte: UInt8) -> Bool {

@@ -4,6 +4,10 @@ public struct TextLimits: Hashable, Sendable {
   public var bytes = 1 << 30
   /// Mappings and lists inside each other, aliases followed.
   public var depth = 100
+  /// Documents of one file.
+  public var documents = 1 << 20
+  /// Members of one mapping.
+  public var members = 100_000
   /// Values in one file; each takes 16 bytes of memory.
   public var nodes = 1 << 25
   /// Values that aliases and merge keys may add to a document …

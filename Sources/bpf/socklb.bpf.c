@@ -81,6 +81,8 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 		return ALLOW;
 	}
 	forget_peer(sk);
+	if (ctx->protocol == IPPROTO_UDP)
+		forget_flows_to(sk, &to);
 	return verdict == NO_BACKEND ? refuse(ECONNREFUSED) : ALLOW;
 }
 
@@ -96,9 +98,11 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	if (!sk)
 		return ALLOW;
 	read_address(ctx, hook_family, &to);
+	if (is_send_to_peer(sk, hook_family, &to))
+		return ALLOW;
 	verdict = find_frontend(&to, hook_family, ctx->protocol, &target);
 	if (verdict == NOT_A_SERVICE) {
-		forget_flow_to_backend(sk, &to);
+		forget_flows_to(sk, &to);
 		return ALLOW;
 	}
 	if (verdict == NO_BACKEND)

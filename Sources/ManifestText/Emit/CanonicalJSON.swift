@@ -25,6 +25,7 @@ struct JSONWriter {
 
   mutating func write(_ node: TextNode, edits: ArraySlice<TextEdit>, level: Int) {
     switch node.kind {
+    case .mapping where edits.isEmpty: mapping(node, level)
     case .mapping: mapping(node, edits, level)
     case .sequence:
       output.append(UInt8(ascii: "["))
@@ -39,46 +40,57 @@ struct JSONWriter {
     }
   }
 
-  private mutating func mapping(_ node: TextNode, _ edits: ArraySlice<TextEdit>, _ level: Int) {
-    var members = Array(node.members)
-    if indent == nil, !JSONWriter.isSorted(members) {
-      members.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-    }
+  private mutating func mapping(_ node: TextNode, _ level: Int) {
     output.append(UInt8(ascii: "{"))
     var isFirst = true
-    // Members that an edit sets, by key; those that are not in the tree fall into their place.
+    if indent != nil || JSONWriter.isSorted(node) {
+      for member in node.members { write(member, level, &isFirst) }
+    } else {
+      for member in JSONWriter.sorted(node) { write(member, level, &isFirst) }
+    }
+    close(UInt8(ascii: "}"), isEmpty: isFirst, level)
+  }
+
+  private mutating func write(_ member: TextMember, _ level: Int, _ isFirst: inout Bool) {
+    key(member.key.utf8, level, &isFirst)
+    write(member.value, edits: [], level: level + 1)
+  }
+
+  private mutating func key(_ key: ArraySlice<UInt8>, _ level: Int, _ isFirst: inout Bool) {
+    separate(&isFirst, level + 1)
+    JSONWriter.append(quoted: key, to: &output)
+    output.append(UInt8(ascii: ":"))
+    if indent != nil { output.append(0x20) }
+  }
+
+  /// A mapping on the way to the members that are to be changed; always canonical.
+  private mutating func mapping(_ node: TextNode, _ edits: ArraySlice<TextEdit>, _ level: Int) {
+    // What is set comes in its place between the other keys, whether it was there or not.
     var sets = edits.filter { $0.path.count == level + 1 && $0.value != nil }
     sets.sort { $0.path[level].utf8.lexicographicallyPrecedes($1.path[level].utf8) }
-    for member in members {
-      let key = member.key.utf8
-      while let set = sets.first, set.path[level].utf8.lexicographicallyPrecedes(key) {
-        write(set, level, &isFirst)
-        sets.removeFirst()
+    output.append(UInt8(ascii: "{"))
+    var isFirst = true
+    for member in JSONWriter.sorted(node) {
+      let name = member.key.utf8
+      while let set = sets.first, set.path[level].utf8.lexicographicallyPrecedes(name) {
+        write(sets.removeFirst(), level, &isFirst)
       }
-      var inner: ArraySlice<TextEdit> = []
-      if !edits.isEmpty {
-        inner = edits.filter { $0.path[level].utf8.elementsEqual(key) }[...]
-        if let last = inner.last(where: { $0.path.count == level + 1 }) {
-          if last.value != nil { write(last, level, &isFirst) }
-          sets.removeAll { $0.path[level].utf8.elementsEqual(key) }
-          continue
+      let here = edits.filter { $0.path[level].utf8.elementsEqual(name) }
+      if here.contains(where: { $0.path.count == level + 1 }) {
+        while let set = sets.first, set.path[level].utf8.elementsEqual(name) {
+          write(sets.removeFirst(), level, &isFirst)
         }
+        continue
       }
-      separate(&isFirst, level + 1)
-      JSONWriter.append(quoted: key, to: &output)
-      output.append(UInt8(ascii: ":"))
-      if indent != nil { output.append(0x20) }
-      write(member.value, edits: inner, level: level + 1)
+      key(name, level, &isFirst)
+      write(member.value, edits: here[...], level: level + 1)
     }
     for set in sets { write(set, level, &isFirst) }
     close(UInt8(ascii: "}"), isEmpty: isFirst, level)
   }
 
   private mutating func write(_ edit: TextEdit, _ level: Int, _ isFirst: inout Bool) {
-    separate(&isFirst, level + 1)
-    JSONWriter.append(quoted: Array(edit.path[level].utf8)[...], to: &output)
-    output.append(UInt8(ascii: ":"))
-    if indent != nil { output.append(0x20) }
+    key(Array(edit.path[level].utf8)[...], level, &isFirst)
     switch edit.value {
     case .string(let text)?: JSONWriter.append(quoted: Array(text.utf8)[...], to: &output)
     case .strings(let texts)?:
@@ -93,9 +105,16 @@ struct JSONWriter {
     }
   }
 
-  private static func isSorted(_ members: [TextMember]) -> Bool {
-    for at in members.indices.dropLast() {
-      if members[at + 1].key.utf8.lexicographicallyPrecedes(members[at].key.utf8) { return false }
+  private static func sorted(_ node: TextNode) -> [TextMember] {
+    node.members.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+  }
+
+  private static func isSorted(_ node: TextNode) -> Bool {
+    var previous: ArraySlice<UInt8> = []
+    for member in node.members {
+      let key = member.key.utf8
+      if key.lexicographicallyPrecedes(previous) { return false }
+      previous = key
     }
     return true
   }

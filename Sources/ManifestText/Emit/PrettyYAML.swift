@@ -121,6 +121,7 @@ private struct YAMLWriter {
   private mutating func escape(_ value: UInt32) {
     let hex = String(value, radix: 16)
     let (letter, width) = value < 0x100 ? ("x", 2) : ("u", 4)
-    output.append(contentsOf: "\\\(letter)\(String(repeating: "0", count: width - hex.count))\(hex)".utf8)
+    output.append(
+      contentsOf: "\\\(letter)\(String(repeating: "0", count: width - hex.count))\(hex)".utf8)
   }
 }

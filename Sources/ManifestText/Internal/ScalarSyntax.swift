@@ -1,5 +1,15 @@
 /// How a plain YAML scalar is read: as `sigs.k8s.io/yaml`, and so kubectl, reads it.
 enum ScalarSyntax {
+  /// Whether a plain scalar that begins with this byte is a string, whatever follows. True of
+  /// most; merge keys (`<<`) are looked at elsewhere and so excepted.
+  static func isSurelyString(_ first: UInt8) -> Bool {
+    switch first {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"):
+      !"nNtTfFyYoO".utf8.contains(first)
+    default: false
+    }
+  }
+
   /// The kind of a plain scalar. Not-a-number and the infinities are `.float`.
   static func kind(ofPlain text: ArraySlice<UInt8>) -> TextKind {
     guard let first = text.first else { return .null }

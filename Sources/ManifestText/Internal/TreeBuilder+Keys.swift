@@ -4,6 +4,10 @@ extension TreeBuilder {
 
   mutating func addKey(_ record: Int, to frame: Int) throws(TextFailure) {
     keys.append(record)
+    if keys.count - frames[frame].firstKey > limits.members {
+      throw TextFailure(
+        line: Int(records[record].line), message: "more than \(limits.members) keys in one mapping")
+    }
     if records[record].has(NodeRecord.mergeKey) {
       frames[frame].hasMergeKey = true
       return
@@ -114,6 +118,7 @@ extension TreeBuilder {
 
   private func textOf(_ scalar: Int) -> ArraySlice<UInt8> {
     let record = records[scalar]
+    if record.kind.isContainer { return [] }
     let range = Int(record.start)..<Int(record.start) + Int(record.length)
     return record.has(NodeRecord.inSource) ? source[range] : text[range]
   }

@@ -59,6 +59,12 @@ struct TreeBuilder {
     problems = ProblemList(limit: limits.problems)
   }
 
+  /// Makes room for as many values as a file of this size usually has, about one in nine bytes;
+  /// memory that is not used then is never touched.
+  mutating func reserve(forBytes count: Int) {
+    records.reserveCapacity(min(count / 8, limits.nodes))
+  }
+
   consuming func finish() -> ParsedText {
     let arena = TextArena(records: records, source: source, text: text)
     return ParsedText(
@@ -68,7 +74,13 @@ struct TreeBuilder {
 
   // MARK: Documents
 
-  mutating func beginDocument(_ index: Int) {
+  /// - Returns: whether there may be one more.
+  mutating func beginDocument(_ index: Int) -> Bool {
+    if problems.isHopeless { return false }
+    if roots.count >= limits.documents {
+      problems.add(TextProblem("more than \(limits.documents) documents in one file"))
+      return false
+    }
     document = index
     firstRecord = records.count
     expanded = 0
@@ -77,6 +89,7 @@ struct TreeBuilder {
     keysByHash.removeAll()
     anchors.removeAll()
     openAnchors.removeAll()
+    return true
   }
 
   mutating func endDocument() {

@@ -96,7 +96,8 @@ struct YAMLParts: Sequence, IteratorProtocol {
     if length == nil {
       part.bad = part.bad ?? (line, "not UTF-8 text (\(shown(byte)))")
     } else if byte < 0x80 {
-      part.bad = part.bad ?? (line, byte == 0 ? "a NUL byte" : "a control character (\(shown(byte)))")
+      part.bad =
+        part.bad ?? (line, byte == 0 ? "a NUL byte" : "a control character (\(shown(byte)))")
     } else if byte == 0xc2, bytes[at + 1] < 0xa0, bytes[at + 1] != 0x85 {
       part.bad = part.bad ?? (line, "a control character (U+00\(String(bytes[at + 1], radix: 16)))")
     }

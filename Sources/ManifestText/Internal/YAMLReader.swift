@@ -3,10 +3,10 @@ import CYaml
 /// Reads YAML documents through libyaml's events.
 func readYAML(_ bytes: [UInt8], from start: Int, limits: TextLimits) -> ParsedText {
   var builder = TreeBuilder(limits: limits)
+  builder.reserve(forBytes: bytes.count)
   builder.text.reserveCapacity(bytes.count / 2)
   for part in YAMLParts(bytes, from: start) {
-    if builder.problems.isHopeless { break }
-    builder.beginDocument(part.document)
+    guard builder.beginDocument(part.document) else { break }
     if let bad = part.bad {
       builder.abandonDocument(TextFailure(line: bad.line, message: bad.message))
       continue
@@ -119,7 +119,7 @@ private struct YAMLReader: ~Copyable {
     var flags: UInt8 = 0
     if let tag = unsafe text(scalar.tag) {
       kind = taggedKind(tag, start, line, &builder)
-    } else if isPlain {
+    } else if isPlain, unsafe value.first.map(ScalarSyntax.isSurelyString) != true {
       kind = ScalarSyntax.kind(ofPlain: builder.text[start...])
       if kind == .float, ScalarSyntax.isInfinite(builder.text[start...]) {
         builder.report(line: line, "is a number that JSON cannot say; quote it")

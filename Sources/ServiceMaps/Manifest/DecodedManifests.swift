@@ -91,7 +91,9 @@ private struct ManifestDecoder {
     }
     let number = path.dropFirst("items[".count).prefix { $0 != "]" }
     guard let index = Int(number), index < items.count else { return nil }
-    return items.elements.dropFirst(index).first { _ in true }.flatMap { ObjectDecoder.label(of: $0) }
+    return items.elements.dropFirst(index).first { _ in true }.flatMap {
+      ObjectDecoder.label(of: $0)
+    }
   }
 
   // MARK: Documents and lists

@@ -9,6 +9,8 @@
 #include "address.h"
 #include "maps.h"
 
+#define AF_INET6 10
+
 static __always_inline int flow_is_to(const struct svc_flow *flow,
 				      const struct endpoint_address *vip)
 {
@@ -64,15 +66,37 @@ static __always_inline struct svc_flow *new_flow(struct svc_flows *all)
 	return &all->flow[turn];
 }
 
-/* sendto() straight to an address: replies from there are no longer a service's. */
-static __always_inline void forget_flow_to_backend(struct bpf_sock *sk,
-						   const struct endpoint_address *backend)
+/*
+ * A datagram of a connected AF_INET6 socket that speaks IPv4: the kernel hands send() over to
+ * IPv4 as if it were a sendto() to the peer, so sendmsg4 runs for what is no sendto() at all.
+ */
+static __always_inline int is_send_to_peer(struct bpf_sock *sk, int hook_family,
+					   const struct endpoint_address *to)
+{
+	struct svc_flow *peer;
+
+	if (hook_family != 4 || sk->family != AF_INET6 || sk->state != BPF_TCP_ESTABLISHED)
+		return 0;
+	peer = bpf_sk_storage_get(&peers, sk, 0, 0);
+	return peer && flow_is_from(peer, to);
+}
+
+/*
+ * The application names an address itself, with sendto() or connect(): replies from there are
+ * no longer a service's. The peer of a connected socket stays what it is; what is left of a
+ * connection that connect(AF_UNSPEC) ended, for which no program runs, goes.
+ */
+static __always_inline void forget_flows_to(struct bpf_sock *sk,
+					    const struct endpoint_address *backend)
 {
 	struct svc_flows *all = bpf_sk_storage_get(&flows, sk, 0, 0);
-	struct svc_flow *peer = bpf_sk_storage_get(&peers, sk, 0, 0);
+	struct svc_flow *peer;
 
-	if (peer && flow_is_from(peer, backend))
-		peer->backend_port_be = 0;
+	if (sk->state != BPF_TCP_ESTABLISHED) {
+		peer = bpf_sk_storage_get(&peers, sk, 0, 0);
+		if (peer && flow_is_from(peer, backend))
+			peer->backend_port_be = 0;
+	}
 	if (!all)
 		return;
 	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++)

@@ -57,7 +57,8 @@ extension ObjectDecoder {
       index += 1
       guard let address = decoder.address(node, isBackend: true) else { return }
       if let type, (address.family == .v4) != (type == .v4) {
-        decoder.report(.error, node, "\(address) is no \(type.rawValue) address, as addressType says")
+        decoder.report(
+          .error, node, "\(address) is no \(type.rawValue) address, as addressType says")
       } else if index == 1 {
         first = address
       }

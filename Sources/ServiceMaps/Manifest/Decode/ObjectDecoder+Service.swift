@@ -52,7 +52,8 @@ extension ObjectDecoder {
     strings(spec, "clusterIPs") { decoder, node, text in
       count += 1
       if count == 1, let single, text != single, first == nil || IPAddress(text) != first {
-        decoder.report(.error, node, "must be the same as spec.clusterIP, which is \(quoted(single))")
+        decoder.report(
+          .error, node, "must be the same as spec.clusterIP, which is \(quoted(single))")
         return
       }
       if count == 3 { decoder.report(.error, node, "a Service has at most two cluster IPs") }
@@ -88,7 +89,8 @@ extension ObjectDecoder {
       let index = service.ipFamilies.count
       service.ipFamilies.append(family)
       if index < service.clusterIPs.count, service.clusterIPs[index].family != family {
-        decoder.report(.error, node, "is \(family), but the cluster IP is \(service.clusterIPs[index])")
+        decoder.report(
+          .error, node, "is \(family), but the cluster IP is \(service.clusterIPs[index])")
       }
     }
     service.ipFamilyPolicy = choice(spec, "ipFamilyPolicy", Service.FamilyPolicy.self)
@@ -118,7 +120,8 @@ extension ObjectDecoder {
     checkPortNames(spec)
   }
 
-  private mutating func servicePort(_ node: TextNode, _ kind: Service.Kind) -> Service.ServicePort? {
+  private mutating func servicePort(_ node: TextNode, _ kind: Service.Kind) -> Service.ServicePort?
+  {
     let name = portName(node)
     let transport = transport(node)
     if node["port"]?.isNull ?? true { missing("port", in: node) }
@@ -228,7 +231,8 @@ extension ObjectDecoder {
           let written = String(decoding: node.utf8, as: UTF8.self)
           decoder.report(
             .error, node,
-            "must be a number from 1 to 86400, not \(node.kind == .integer ? written : shown(node))")
+            "must be a number from 1 to 86400, not \(node.kind == .integer ? written : shown(node))"
+          )
           return nil
         }
       }

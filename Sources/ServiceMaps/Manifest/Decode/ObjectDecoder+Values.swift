@@ -13,9 +13,10 @@ extension ObjectDecoder {
       let name = decoder.name(node, kind)
       var namespace = ""
       if kind != .node {
-        namespace = decoder.field(node, "namespace") { decoder, node in
-          decoder.namespace(node)
-        } ?? "default"
+        namespace =
+          decoder.field(node, "namespace") { decoder, node in
+            decoder.namespace(node)
+          } ?? "default"
       }
       let meta = ObjectMeta(
         name: NamespacedName(namespace: namespace, name: name ?? ""),

@@ -1,0 +1,7 @@
+import Glibc
+
+// What tests expect of calls, by name: errno constants cannot be told from other numbers.
+
+/// No route: what a connect to a VIP gets when nobody translates it.
+let networkUnreachable = ENETUNREACH
+let refused = ECONNREFUSED

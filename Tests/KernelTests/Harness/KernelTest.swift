@@ -1,0 +1,56 @@
+import ServiceDataplane
+
+/// One test: a name, and what it does inside a sandbox of its own.
+struct KernelTest: Sendable {
+  /// Something the kernel has only from some version on. Nothing else is a reason to skip.
+  struct Feature: Sendable {
+    var name: String
+    var since: KernelVersion
+  }
+
+  var name: String
+  /// Whether it says something about another kernel than the one it was written on, and needs
+  /// nothing that a virtual machine lacks.
+  var runsInVM: Bool
+  /// Seconds.
+  var timeLimit: Int
+  var needs: Feature?
+  var body: @Sendable (Sandbox) throws -> Void
+
+  init(
+    _ name: String, inVM runsInVM: Bool = true, timeLimit: Int = 60, needs: Feature? = nil,
+    _ body: @escaping @Sendable (Sandbox) throws -> Void
+  ) {
+    self.name = name
+    self.runsInVM = runsInVM
+    self.timeLimit = timeLimit
+    self.needs = needs
+    self.body = body
+  }
+
+  /// The feature that this kernel is too old for.
+  var missingFeature: Feature? {
+    guard let needs, let running = KernelVersion.running, running < needs.since else { return nil }
+    return needs
+  }
+}
+
+/// Why a test failed.
+struct Failure: Error, CustomStringConvertible {
+  var description: String
+  init(_ description: String) { self.description = description }
+}
+
+func check(
+  _ condition: Bool, _ what: @autoclosure () -> String, line: Int = #line, file: String = #fileID
+) throws {
+  if !condition { throw Failure("\(what()) (\(file):\(line))") }
+}
+
+func checkEqual<T: Equatable>(
+  _ found: T, _ expected: T, _ what: @autoclosure () -> String, line: Int = #line,
+  file: String = #fileID
+) throws {
+  try check(
+    found == expected, "\(what()): \(found), expected \(expected)", line: line, file: file)
+}

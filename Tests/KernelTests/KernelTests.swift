@@ -1,0 +1,76 @@
+import Glibc
+
+/// Tests of the data plane with real sockets on the running kernel.
+@main
+struct KernelTests {
+  static let usage = """
+    usage: socklb-kernel-tests [--socklb PATH] [--filter TEXT] [--vm] [--list]
+      --socklb PATH   the command to test (default: the one beside this program)
+      --filter TEXT   only tests with TEXT in their names
+      --vm            only those that matter on another kernel
+      --list          print the names
+    """
+
+  static func main() {
+    var options: [String: String] = [:]
+    var arguments = CommandLine.arguments.dropFirst()
+    while let argument = arguments.popFirst() {
+      switch argument {
+      case "--vm", "--list": options[argument] = ""
+      case "--socklb", "--filter", "--run", "--directory", "--cgroup":
+        guard let value = arguments.popFirst() else { stop(usage, 64) }
+        options[argument] = value
+      default: stop(usage, 64)
+      }
+    }
+    let socklb = options["--socklb"] ?? besideThisProgram("socklb")
+    if let name = options["--run"] {
+      guard let directory = options["--directory"], let cgroup = options["--cgroup"],
+        let test = allTests.first(where: { $0.name == name })
+      else { stop(usage, 64) }
+      run(test, in: Sandbox(directory: directory, cgroup: cgroup, socklb: socklb))
+    }
+    let tests = allTests.filter { test in
+      (options["--vm"] == nil || test.runsInVM)
+        && (options["--filter"].map(test.name.contains) ?? true)
+    }
+    if options["--list"] != nil {
+      for test in tests { print(test.name) }
+      return
+    }
+    guard getuid() == 0 else {
+      stop("the kernel tests need root: CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN", 77)
+    }
+    guard access(socklb, X_OK) == 0 else { stop("there is no \(socklb); see --socklb", 64) }
+    exit(Runner(socklb: socklb).run(tests))
+  }
+
+  /// The child process: one test, from beginning to end.
+  private static func run(_ test: KernelTest, in sandbox: Sandbox) -> Never {
+    do {
+      try sandbox.enter()
+      try test.body(sandbox)
+    } catch {
+      stop("\(error)", 1)
+    }
+    exit(0)
+  }
+
+  private static func besideThisProgram(_ name: String) -> String {
+    guard let resolved = realpath("/proc/self/exe", nil) else { return name }
+    defer { free(resolved) }
+    let path = String(cString: resolved)
+    return path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/" + name
+  }
+
+  private static func stop(_ message: String, _ code: Int32) -> Never {
+    let line = message + "\n"
+    write(STDERR_FILENO, line, line.utf8.count)
+    exit(code)
+  }
+}
+
+let allTests: [KernelTest] =
+  connectTests + refusalTests + datagramTests + stickyTests + reconnectTests
+  + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
+  + graceTests + lifeTests + layoutTests + commandTests + manifestTests + stateTests

@@ -1,0 +1,107 @@
+import BPFLoader
+import CServiceABI
+import ServiceDataplane
+import ServiceMaps
+
+/// C, Swift and the loaded object agree on the layout of everything they share.
+let layoutTests: [KernelTest] = [
+  KernelTest("layout_of_structs_in_the_kernel_is_that_of_swift") { sandbox in
+    try sandbox.attach()
+    let map = try BPFMap(pinned: sandbox.pin + "/header")
+    var found: [String: BTFStruct] = [:]
+    for structure in try map.structs() where structure.name.hasPrefix("svc_") {
+      found[structure.name] = structure
+    }
+    for expected in layouts {
+      try checkEqual(found[expected.name], expected, "struct \(expected.name)")
+    }
+    try checkEqual(found.keys.sorted(), layouts.map(\.name).sorted(), "structs")
+  },
+  KernelTest("layout_of_map_elements_is_that_of_swift") { sandbox in
+    let dataplane = try sandbox.attach(
+      capacities: Capacities(services: 11, frontends: 22, backends: 33))
+    try checkEqual(dataplane.tables.capacities.services, 11, "room for service ports")
+    try checkEqual(dataplane.tables.capacities.frontends, 22, "room for frontends")
+    try checkEqual(dataplane.tables.capacities.backends, 33, "room for backends")
+    for (name, key, value) in elements {
+      let path = name == "header" ? "/header" : "/maps/" + name
+      let map = try BPFMap(pinned: sandbox.pin + path)
+      try checkEqual(map.name, name, "the name of \(path)")
+      try checkEqual([map.keySize, map.valueSize], [key, value], "key and value of \(name)")
+    }
+    try checkEqual(
+      Disk.list(sandbox.pin + "/maps"), elements.map(\.name).filter { $0 != "header" }.sorted(),
+      "maps")
+  },
+]
+
+private let elements: [(name: String, key: Int, value: Int)] = [
+  ("header", 4, size(svc_header.self)),
+  ("keys4", size(svc_key4.self), 4), ("keys6", size(svc_key6.self), 4),
+  ("frontends4", 4, size(svc_frontend4.self)), ("frontends6", 4, size(svc_frontend6.self)),
+  ("lists4", 4, 8), ("lists6", 4, 8),
+  ("slots4", 4, size(svc_slot4.self)), ("slots6", 4, size(svc_slot6.self)),
+  ("endpoints4", 4, size(svc_endpoint.self)), ("endpoints6", 4, size(svc_endpoint.self)),
+  ("counters4", 4, size(svc_counters.self)), ("counters6", 4, size(svc_counters.self)),
+  ("services4", 4, size(svc_service.self)), ("services6", 4, size(svc_service.self)),
+  ("peers", 4, size(svc_flow.self)), ("flows", 4, size(svc_flows.self)),
+]
+
+private func size<T: BitwiseCopyable>(_ type: T.Type) -> Int {
+  // An element of an array in C is as long as its stride; without padding the two are the same.
+  MemoryLayout<T>.size == MemoryLayout<T>.stride ? MemoryLayout<T>.size : -1
+}
+
+private func layout<T: BitwiseCopyable>(
+  _ type: T.Type, _ members: [(String, PartialKeyPath<T>)]
+) -> BTFStruct {
+  BTFStruct(
+    name: "\(type)", size: size(type),
+    members: members.map { name, path in
+      BTFStruct.Member(name: name, offset: MemoryLayout<T>.offset(of: path) ?? -1)
+    })
+}
+
+/// As Swift sees them. abi_check.c asserts the same of C when it is compiled.
+private let layouts: [BTFStruct] = [
+  layout(svc_key4.self, [
+    ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol), ("zero", \.zero),
+  ]),
+  layout(svc_key6.self, [
+    ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol), ("zero", \.zero),
+  ]),
+  layout(svc_frontend4.self, [
+    ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol),
+    ("zero_key", \.zero_key), ("target", \.target), ("kind", \.kind), ("zero", \.zero),
+  ]),
+  layout(svc_frontend6.self, [
+    ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol),
+    ("zero_key", \.zero_key), ("kind", \.kind), ("target", \.target),
+  ]),
+  layout(svc_slot4.self, [
+    ("addr_be", \.addr_be), ("port_be", \.port_be), ("zero", \.zero), ("endpoint", \.endpoint),
+    ("generation", \.generation),
+  ]),
+  layout(svc_slot6.self, [
+    ("addr_be", \.addr_be), ("port_be", \.port_be), ("zero", \.zero), ("endpoint", \.endpoint),
+    ("generation", \.generation), ("zero2", \.zero2),
+  ]),
+  layout(svc_endpoint.self, [("generation", \.generation), ("service", \.service)]),
+  layout(svc_service.self, [
+    ("namespace_name", \.namespace_name), ("name", \.name), ("port_name", \.port_name),
+    ("affinity", \.affinity), ("affinity_timeout", \.affinity_timeout), ("protocol", \.protocol),
+    ("zero", \.zero),
+  ]),
+  layout(svc_counters.self, [("translated", \.translated), ("refused", \.refused)]),
+  layout(svc_header.self, [
+    ("layout_version", \.layout_version), ("grace_pending", \.grace_pending),
+    ("generation", \.generation), ("instance_high", \.instance_high),
+    ("instance_low", \.instance_low),
+  ]),
+  layout(svc_flow.self, [
+    ("vip_be", \.vip_be), ("backend_be", \.backend_be), ("vip_port_be", \.vip_port_be),
+    ("backend_port_be", \.backend_port_be), ("service", \.service), ("endpoint", \.endpoint),
+    ("generation", \.generation),
+  ]),
+  layout(svc_flows.self, [("flow", \.flow), ("next", \.next), ("zero", \.zero)]),
+]

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Sockets and namespaces for the kernel tests. Addresses are text, written as the socket's family
+ * writes them: 10.0.0.1, fd00::1, ::ffff:10.0.0.1. Ports are in host order. Every function returns
+ * a descriptor, a length or 0, and -errno on failure; no socket ever blocks.
+ */
+#ifndef SOCKLB_SOCKETKIT_H
+#define SOCKLB_SOCKETKIT_H
+
+#define SK_TEXT 64
+
+enum sk_family {
+	SK_IPV4 = 4,
+	SK_IPV6 = 6,
+};
+
+enum sk_type {
+	SK_TCP,
+	SK_UDP,
+};
+
+struct sk_name {
+	char address[SK_TEXT];
+	int port;
+};
+
+/* sockets.c */
+int sk_socket(enum sk_family family, enum sk_type type);
+int sk_bind(int fd, const char *address, int port);
+int sk_listen(int fd, int backlog);
+int sk_accept(int fd);
+/* -EINPROGRESS while a TCP connection is being made. */
+int sk_connect(int fd, const char *address, int port);
+/* connect(AF_UNSPEC) */
+int sk_disconnect(int fd);
+/* The outcome of a connection that was in progress: 0 or -errno. */
+int sk_error(int fd);
+/* Waits until the descriptor can be read or written; 1, or 0 when the time is up. */
+int sk_wait(int fd, int to_write, int milliseconds);
+int sk_send(int fd, const void *data, int size);
+int sk_send_to(int fd, const void *data, int size, const char *address, int port);
+int sk_send_message(int fd, const void *data, int size, const char *address, int port);
+/* sendto(MSG_FASTOPEN) */
+int sk_send_fast_open(int fd, const void *data, int size, const char *address, int port);
+/* `from`: the sender. `to`: where the datagram was sent, after sk_want_destination(). */
+int sk_receive(int fd, void *data, int size, struct sk_name *from, struct sk_name *to);
+int sk_want_destination(int fd);
+/* close() resets the connection instead of leaving a port in TIME_WAIT. */
+int sk_close_at_once(int fd);
+int sk_peer_name(int fd, struct sk_name *name);
+int sk_own_name(int fd, struct sk_name *name);
+
+/* namespaces.c */
+int sk_new_namespaces(void);
+int sk_loopback_up(void);
+/* Makes an address, or with a shorter prefix a range, one of this host's own. */
+int sk_add_address(const char *address, int prefix);
+int sk_mount_bpf(const char *directory);
+/* Raises the limit of open files as far as it goes; the new limit. */
+int sk_raise_file_limit(void);
+
+/* processes.c */
+/* Starts a program; its standard streams are the given descriptors. */
+int sk_spawn(char *const arguments[], int in, int out, int error);
+/* The exit code of a child, 128 + the signal that ended it, or -EAGAIN when the time is up. */
+int sk_wait_child(int pid, int milliseconds);
+/* From now on SIGINT, SIGTERM and SIGHUP are only remembered. */
+void sk_catch_signals(void);
+int sk_caught_signal(void);
+int sk_die_with_parent(void);
+long sk_milliseconds(void);
+void sk_sleep(int milliseconds);
+
+/* slow_program.c: a connect4 program on a cgroup that copies a megabyte `rounds` times. */
+struct sk_slow {
+	int link;
+	unsigned long long *progress;
+};
+int sk_slow_start(struct sk_slow *slow, const char *cgroup, int rounds);
+void sk_slow_stop(struct sk_slow *slow);
+void sk_slow_reset(struct sk_slow *slow);
+int sk_slow_started(const struct sk_slow *slow);
+int sk_slow_ended(const struct sk_slow *slow);
+
+#endif

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#define _GNU_SOURCE
+#include "socketkit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+int sk_spawn(char *const arguments[], int in, int out, int error)
+{
+	posix_spawn_file_actions_t actions;
+	int result;
+	pid_t pid = 0;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, in, 0);
+	posix_spawn_file_actions_adddup2(&actions, out, 1);
+	posix_spawn_file_actions_adddup2(&actions, error, 2);
+	result = posix_spawn(&pid, arguments[0], &actions, 0, arguments, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	return result ? -result : pid;
+}
+
+int sk_wait_child(int pid, int milliseconds)
+{
+	long end = sk_milliseconds() + milliseconds;
+	int status;
+
+	for (;;) {
+		pid_t ended = waitpid(pid, &status, WNOHANG);
+
+		if (ended < 0 && errno != EINTR)
+			return -errno;
+		if (ended == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		if (sk_milliseconds() >= end)
+			return -EAGAIN;
+		sk_sleep(2);
+	}
+}
+
+long sk_milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void sk_sleep(int milliseconds)
+{
+	struct timespec time = {.tv_sec = milliseconds / 1000,
+				.tv_nsec = milliseconds % 1000 * 1000000L};
+
+	nanosleep(&time, 0);
+}
+
+static volatile sig_atomic_t caught;
+
+static void catch_signal(int number)
+{
+	caught = number;
+}
+
+void sk_catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = catch_signal};
+
+	sigaction(SIGINT, &action, 0);
+	sigaction(SIGTERM, &action, 0);
+	sigaction(SIGHUP, &action, 0);
+}
+
+int sk_caught_signal(void)
+{
+	return caught;
+}
+
+int sk_die_with_parent(void)
+{
+	return prctl(PR_SET_PDEATHSIG, SIGKILL) ? -errno : 0;
+}
