@@ -6,7 +6,7 @@ import Testing
 
   @Test func sliceFields() throws {
     let result = decoded(
-      slice(
+      sliceText(
         """
         ports:
         - {name: http, port: 8080, protocol: TCP}
@@ -39,7 +39,7 @@ import Testing
   }
 
   @Test func olderSlices() throws {
-    let text = slice(
+    let text = sliceText(
       "endpoints: [{addresses: [10.0.0.1], topology: {kubernetes.io/hostname: node-1, topology.kubernetes.io/zone: z}}]"
     )
     .split(separator: "\n").joined(separator: "\n").replacing(
@@ -53,10 +53,25 @@ import Testing
 
   @Test func emptySlices() {
     for text in ["", "endpoints: []\nports: []", "endpoints: null\nports: null"] {
-      let result = decoded(slice(text))
+      let result = decoded(sliceText(text))
       #expect(
         result.diagnostics == [] && result.slice?.endpoints == [] && result.slice?.ports == [])
     }
+  }
+
+  @Test func portsOfOneNameInASliceAreBothUsed() {
+    let text = sliceText("ports: [{name: a, port: 80}, {name: a, port: 81}]")
+    #expect(decoded(text).slice?.ports.count == 2)
+    #expect(said(text).contains { $0.hasPrefix("warning: ") && $0.contains("ports[1].name") })
+  }
+
+  @Test func nothingGivenIsNothing() {
+    let text = serviceText(
+      "  ports: [{port: 80, nodePort: 0}]\n  selector: null",
+      metadata: "  labels: null\n  annotations: {a: null}\n  creationTimestamp: null\n")
+    #expect(said(text) == [])
+    #expect(decoded(text).service?.ports.first?.nodePort == nil)
+    #expect(decoded(text).service?.meta.annotations == ["a": ""])
   }
 
   @Test(arguments: [
@@ -111,12 +126,8 @@ import Testing
       "ports[0].protocol: must be TCP, UDP or SCTP, not \"XTP\""
     ),
     ("ports: [{name: A, port: 80}]", "ports[0].name: \"A\" is no DNS label of a-z, 0-9 and '-'"),
-    (
-      "ports: [{name: a, port: 80}, {name: a, port: 81}]",
-      "ports[1].name: another port is called \"a\" too"
-    ),
   ]) func sliceErrors(text: String, message: String) {
-    let result = decoded(slice(text))
+    let result = decoded(sliceText(text))
     #expect(
       result.diagnostics.map { "\($0.severity) \($0.path ?? ""): \($0.message)" } == [
         "error \(message)"
@@ -127,19 +138,19 @@ import Testing
   @Test func addressType() {
     let endpoints = "endpoints: [{addresses: [10.0.0.1]}]"
     #expect(
-      decoded(slice(endpoints, type: "IPv5")).diagnostics.map(\.message) == [
+      decoded(sliceText(endpoints, type: "IPv5")).diagnostics.map(\.message) == [
         "must be one of IPv4, IPv6, FQDN, not \"IPv5\""
       ])
-    #expect(decoded(slice(endpoints, type: "''")).diagnostics.map(\.message) == ["is missing"])
-    #expect(decoded(slice(endpoints, type: "null")).diagnostics.map(\.path) == ["addressType"])
-    #expect(decoded(slice("endpoints: [{addresses: ['fd00::1']}]", type: "IPv6")).diagnostics == [])
-    let names = decoded(slice("endpoints: [{addresses: [example.org]}]", type: "FQDN"))
+    #expect(decoded(sliceText(endpoints, type: "''")).diagnostics.map(\.message) == ["is missing"])
+    #expect(decoded(sliceText(endpoints, type: "null")).diagnostics.map(\.path) == ["addressType"])
+    #expect(decoded(sliceText("endpoints: [{addresses: ['fd00::1']}]", type: "IPv6")).diagnostics == [])
+    let names = decoded(sliceText("endpoints: [{addresses: [example.org]}]", type: "FQDN"))
     #expect(names.diagnostics.map(\.severity) == [.note])
     #expect(names.slice?.addressType == .fqdn && names.slice?.endpoints == [])
   }
 
   @Test func whatRealSlicesHoldIsNoError() {
-    let text = slice(
+    let text = sliceText(
       """
       ports:
       - {port: 80}

@@ -11,7 +11,7 @@ func said(_ text: String) -> [String] {
 }
 
 /// A Service default/web with `spec`, written as YAML that is indented by two.
-func service(_ spec: String, metadata: String = "") -> String {
+func serviceText(_ spec: String, metadata: String = "") -> String {
   """
   apiVersion: v1
   kind: Service
@@ -24,11 +24,11 @@ func service(_ spec: String, metadata: String = "") -> String {
 
 /// The same with one port, TCP 80.
 func simpleService(_ spec: String = "") -> String {
-  service("  ports: [{port: 80}]\n\(spec)")
+  serviceText("  ports: [{port: 80}]\n\(spec)")
 }
 
 /// An EndpointSlice default/web-1 of IPv4.
-func slice(_ rest: String, type: String = "IPv4") -> String {
+func sliceText(_ rest: String, type: String = "IPv4") -> String {
   """
   apiVersion: discovery.k8s.io/v1
   kind: EndpointSlice

@@ -85,10 +85,10 @@ import Testing
   }
 
   @Test func headlessAndExternalName() throws {
-    let headless = decoded(service("  clusterIP: None\n  clusterIPs: [None]"))
+    let headless = decoded(serviceText("  clusterIP: None\n  clusterIPs: [None]"))
     #expect(headless.diagnostics == [] && headless.service?.isHeadless == true)
     #expect(headless.service?.clusterIPs == [])
-    let external = decoded(service("  type: ExternalName\n  externalName: example.org"))
+    let external = decoded(serviceText("  type: ExternalName\n  externalName: example.org"))
     #expect(external.diagnostics == [])
     #expect(
       external.service?.kind == .externalName && external.service?.externalName == "example.org")
@@ -150,11 +150,11 @@ import Testing
     ),
     (
       "  ports: [{port: 80, nodePort: 65536}]",
-      "spec.ports[0].nodePort: must be a number from 1 to 65535, not 65536; leave it out to have one assigned"
+      "spec.ports[0].nodePort: must be a number from 1 to 65535, not 65536"
     ),
     (
-      "  ports: [{port: 80, nodePort: 0}]",
-      "spec.ports[0].nodePort: must be a number from 1 to 65535, not 0; leave it out to have one assigned"
+      "  ports: [{port: 80, nodePort: -1}]",
+      "spec.ports[0].nodePort: must be a number from 1 to 65535, not -1"
     ),
     (
       "  ports: [{port: 80, protocol: ICMP}]",
@@ -295,7 +295,7 @@ import Testing
       "spec.externalName: is missing; a Service of type ExternalName needs one"
     ),
   ]) func errors(spec: String, message: String) {
-    let result = decoded(service(spec))
+    let result = decoded(serviceText(spec))
     #expect(result.diagnostics.map(\.severity) == [.error])
     let diagnostic = result.diagnostics.first
     #expect(diagnostic.map { "\($0.path ?? ""): \($0.message)" } == message)

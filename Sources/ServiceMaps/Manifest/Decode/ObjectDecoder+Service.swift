@@ -127,7 +127,8 @@ extension ObjectDecoder {
     if node["port"]?.isNull ?? true { missing("port", in: node) }
     let port = port(node, "port")
     let target = field(node, "targetPort") { decoder, node in decoder.targetPort(node) }
-    let nodePort = self.port(node, "nodePort", remedy: "leave it out to have one assigned")
+    // 0 is what the API takes for "none given".
+    let nodePort = optionalPort(node, "nodePort")
     if let nodePort, !(30_000...32_767).contains(nodePort.number) {
       field(node, "nodePort") { decoder, node -> Void? in
         decoder.report(.note, node, "\(nodePort) is outside of the usual range 30000-32767")

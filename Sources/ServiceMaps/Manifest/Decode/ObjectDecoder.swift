@@ -146,7 +146,12 @@ struct ObjectDecoder {
       for member in node.members {
         guard let name = member.key.string else { continue }
         decoder.path.steps.append(.key(name))
-        if let value = decoder.string(member.value) { map[name] = value }
+        // The API server reads null as the empty string.
+        if member.value.isNull {
+          map[name] = ""
+        } else if let value = decoder.string(member.value) {
+          map[name] = value
+        }
         decoder.path.steps.removeLast()
       }
       return map
