@@ -64,7 +64,14 @@ import Testing
     let expected = try String(contentsOf: dump, encoding: .utf8)
       .split(separator: "\n").map(String.init)
     let options = try FixtureTests.options(of: name)
-    #expect(FixtureTests.lines(of: try FixtureTests.objects(of: name), options) == expected)
+    let lines = FixtureTests.lines(of: try FixtureTests.objects(of: name), options)
+    let changes = lines.difference(from: expected).map { change in
+      switch change {
+      case .insert(_, let line, _): "+ \(line)\n"
+      case .remove(_, let line, _): "- \(line)\n"
+      }
+    }
+    #expect(lines == expected, "\n\(changes.joined())")
   }
 
   /// Each fixture again with its documents in other orders.
