@@ -1,6 +1,8 @@
 /// What the process may do (capabilities(7)).
 public enum Capabilities {
-  private static let needed: [(name: String, bit: UInt64)] = [("CAP_BPF", 39), ("CAP_NET_ADMIN", 12)]
+  private static let needed: [(name: String, bit: UInt64)] = [
+    ("CAP_BPF", 39), ("CAP_NET_ADMIN", 12),
+  ]
   /// Includes what CAP_BPF allows, since 5.8 split that off.
   private static let systemAdministrator: UInt64 = 21
 

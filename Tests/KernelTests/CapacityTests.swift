@@ -13,9 +13,12 @@ let capacityTests: [KernelTest] = [Variant.v4, .v6].flatMap { variant in
       let generation = dataplane.tables.generation
       let tooMany = [
         ("service ports", try services(variant, 1...9, backends: 2, pods)),
-        ("frontends", try (1...13).map { number in
-          try frontend(variant.vip(number), .udp, of: "test/one", [pods.place(1)])
-        }),
+        (
+          "frontends",
+          try (1...13).map { number in
+            try frontend(variant.vip(number), .udp, of: "test/one", [pods.place(1)])
+          }
+        ),
         ("backends", try services(variant, 1...5, backends: 5, pods)),
       ]
       for (what, frontends) in tooMany {

@@ -32,6 +32,7 @@ let graceTests: [KernelTest] = [
       try check(hasEnded, "the wait was over before a program that was running")
       if wasRunning { overlaps += 1 }
     }
-    try check(overlaps >= 5, "only \(overlaps) of 10 programs were seen running; nothing was tested")
+    try check(
+      overlaps >= 5, "only \(overlaps) of 10 programs were seen running; nothing was tested")
   }
 ]

@@ -64,44 +64,62 @@ private func layout<T: BitwiseCopyable>(
 
 /// As Swift sees them. abi_check.c asserts the same of C when it is compiled.
 private let layouts: [BTFStruct] = [
-  layout(svc_key4.self, [
-    ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol), ("zero", \.zero),
-  ]),
-  layout(svc_key6.self, [
-    ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol), ("zero", \.zero),
-  ]),
-  layout(svc_frontend4.self, [
-    ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol),
-    ("zero_key", \.zero_key), ("target", \.target), ("kind", \.kind), ("zero", \.zero),
-  ]),
-  layout(svc_frontend6.self, [
-    ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol),
-    ("zero_key", \.zero_key), ("kind", \.kind), ("target", \.target),
-  ]),
-  layout(svc_slot4.self, [
-    ("addr_be", \.addr_be), ("port_be", \.port_be), ("zero", \.zero), ("endpoint", \.endpoint),
-    ("generation", \.generation),
-  ]),
-  layout(svc_slot6.self, [
-    ("addr_be", \.addr_be), ("port_be", \.port_be), ("zero", \.zero), ("endpoint", \.endpoint),
-    ("generation", \.generation), ("zero2", \.zero2),
-  ]),
+  layout(
+    svc_key4.self,
+    [
+      ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol), ("zero", \.zero),
+    ]),
+  layout(
+    svc_key6.self,
+    [
+      ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol), ("zero", \.zero),
+    ]),
+  layout(
+    svc_frontend4.self,
+    [
+      ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol),
+      ("zero_key", \.zero_key), ("target", \.target), ("kind", \.kind), ("zero", \.zero),
+    ]),
+  layout(
+    svc_frontend6.self,
+    [
+      ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol),
+      ("zero_key", \.zero_key), ("kind", \.kind), ("target", \.target),
+    ]),
+  layout(
+    svc_slot4.self,
+    [
+      ("addr_be", \.addr_be), ("port_be", \.port_be), ("zero", \.zero), ("endpoint", \.endpoint),
+      ("generation", \.generation),
+    ]),
+  layout(
+    svc_slot6.self,
+    [
+      ("addr_be", \.addr_be), ("port_be", \.port_be), ("zero", \.zero), ("endpoint", \.endpoint),
+      ("generation", \.generation), ("zero2", \.zero2),
+    ]),
   layout(svc_endpoint.self, [("generation", \.generation), ("service", \.service)]),
-  layout(svc_service.self, [
-    ("namespace_name", \.namespace_name), ("name", \.name), ("port_name", \.port_name),
-    ("affinity", \.affinity), ("affinity_timeout", \.affinity_timeout), ("protocol", \.protocol),
-    ("zero", \.zero),
-  ]),
+  layout(
+    svc_service.self,
+    [
+      ("namespace_name", \.namespace_name), ("name", \.name), ("port_name", \.port_name),
+      ("affinity", \.affinity), ("affinity_timeout", \.affinity_timeout), ("protocol", \.protocol),
+      ("zero", \.zero),
+    ]),
   layout(svc_counters.self, [("translated", \.translated), ("refused", \.refused)]),
-  layout(svc_header.self, [
-    ("layout_version", \.layout_version), ("grace_pending", \.grace_pending),
-    ("generation", \.generation), ("instance_high", \.instance_high),
-    ("instance_low", \.instance_low),
-  ]),
-  layout(svc_flow.self, [
-    ("vip_be", \.vip_be), ("backend_be", \.backend_be), ("vip_port_be", \.vip_port_be),
-    ("backend_port_be", \.backend_port_be), ("service", \.service), ("endpoint", \.endpoint),
-    ("generation", \.generation),
-  ]),
+  layout(
+    svc_header.self,
+    [
+      ("layout_version", \.layout_version), ("grace_pending", \.grace_pending),
+      ("generation", \.generation), ("instance_high", \.instance_high),
+      ("instance_low", \.instance_low),
+    ]),
+  layout(
+    svc_flow.self,
+    [
+      ("vip_be", \.vip_be), ("backend_be", \.backend_be), ("vip_port_be", \.vip_port_be),
+      ("backend_port_be", \.backend_port_be), ("service", \.service), ("endpoint", \.endpoint),
+      ("generation", \.generation),
+    ]),
   layout(svc_flows.self, [("flow", \.flow), ("next", \.next), ("zero", \.zero)]),
 ]

@@ -35,7 +35,8 @@ let manifestTests: [KernelTest] =
     KernelTest("manifest_apply_prints_what_dump_prints") { sandbox in
       try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
       let input = example
-      let planned = try sandbox.succeed(["apply", "-f", "-", "--dry-run", "-o", "json"], input: input)
+      let planned = try sandbox.succeed(
+        ["apply", "-f", "-", "--dry-run", "-o", "json"], input: input)
       try checkEqual(
         try sandbox.succeed(["dump"]).output, "", "dump after a dry run")
       let applied = try sandbox.succeed(["apply", "-f", "-", "-o", "json"], input: input)
@@ -64,7 +65,8 @@ let manifestTests: [KernelTest] =
     KernelTest("manifest_prune_makes_the_input_the_whole_truth") { sandbox in
       try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
       try sandbox.succeed(["apply", "-f", "-"], input: example)
-      let empty = try sandbox.run(["apply", "-f", "-", "--prune"], input: Manifest.slice("web", []))
+      let empty = try sandbox.run(
+        ["apply", "-f", "-", "--prune"], input: Manifest.slice("web", []))
       try checkEqual(empty.code, 1, empty.all)
       try check(empty.errors.contains("--allow-empty"), empty.all)
       let one = Manifest.both("web", vip: Variant.v4.vip(1), [Variant.v4.pod(1)])

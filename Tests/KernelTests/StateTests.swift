@@ -43,7 +43,8 @@ let stateTests: [KernelTest] = [
       try checkEqual(outcome.code, 1, "\(arguments): \(outcome.all)")
       try check(outcome.errors.contains("--state"), outcome.all)
       try checkEqual(
-        try sandbox.succeed(["dump", "all", "-o", "json"]).output, before, "dump after \(arguments)")
+        try sandbox.succeed(["dump", "all", "-o", "json"]).output, before, "dump after \(arguments)"
+      )
     }
     let client = try Socket(.v4, SK_TCP)
     try client.connect(Variant.v4.vip(1))
@@ -60,7 +61,8 @@ let stateTests: [KernelTest] = [
     try sandbox.succeed(["apply", "-f", "-"], input: web)
     // Large enough that the kill falls into the middle now and then.
     let many = (1...300).map { number in
-      Manifest.both("s\(number)", vip: Variant.v4.vip(number + 1), [Variant.v4.pod(number % 16 + 1)])
+      Manifest.both(
+        "s\(number)", vip: Variant.v4.vip(number + 1), [Variant.v4.pod(number % 16 + 1)])
     }.joined()
     let whole = try sandbox.succeed(
       ["apply", "-f", "-", "--dry-run", "-o", "json"], input: web + many

@@ -45,7 +45,8 @@ let tableTests: [KernelTest] = [Variant.v4, .v6].flatMap { variant in
       try dataplane.serve([frontend(other, .udp, of: "test/one", [first])])
       try checkEqual(try reached(other), first, "the one that stays")
       try checkEqual(
-        try Socket(variant, SK_UDP).sendError("x", to: vip), networkUnreachable, "the one that went")
+        try Socket(variant, SK_UDP).sendError("x", to: vip), networkUnreachable, "the one that went"
+      )
     },
     KernelTest("table_\(variant)_grows_and_shrinks") { sandbox in
       let pods = try AnyPods(variant, count: 64)

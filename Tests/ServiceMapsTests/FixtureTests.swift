@@ -31,7 +31,9 @@ import Testing
   static func options(of name: String) throws -> CompileOptions {
     let text = try String(contentsOf: folder.appending(path: "\(name).yaml"), encoding: .utf8)
     var options = CompileOptions()
-    guard text.hasPrefix("#! "), let line = text.split(separator: "\n").first else { return options }
+    guard text.hasPrefix("#! "), let line = text.split(separator: "\n").first else {
+      return options
+    }
     for word in line.dropFirst(3).split(separator: " ") {
       let parts = word.split(separator: "=", maxSplits: 1)
       let value = String(parts[1])

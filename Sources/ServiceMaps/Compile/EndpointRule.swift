@@ -70,6 +70,18 @@ extension EndpointCandidates {
     candidates.lazy.filter(rule.takes).map(\.backend)
   }
 
+  /// What a list leaves out, and why, sorted; nothing unless that was asked for.
+  func leftOut(by rule: EndpointRule) -> [LeftOutEndpoint] {
+    guard let passedOver else { return [] }
+    let refused = candidates.compactMap { candidate in
+      rule.reason(against: candidate).map { reason in
+        LeftOutEndpoint(
+          address: candidate.backend.address, port: candidate.backend.port, reason: reason)
+      }
+    }
+    return Set(refused + passedOver).sorted()
+  }
+
   /// What a list with these backends answers when it has none of them.
   func verdict(without backends: [Backend]) -> EmptyVerdict {
     backends.isEmpty && hasUsable ? .drop : .refuse
@@ -109,7 +121,7 @@ public enum LeftOutReason: String, Hashable, Sendable, CaseIterable {
 }
 
 /// An endpoint that gets no traffic.
-public struct LeftOutEndpoint: Hashable, Sendable {
+public struct LeftOutEndpoint: Hashable, Comparable, Sendable {
   public var address: IPAddress
   /// nil when it has none for this service port.
   public var port: Port?
@@ -119,5 +131,10 @@ public struct LeftOutEndpoint: Hashable, Sendable {
     self.address = address
     self.port = port
     self.reason = reason
+  }
+
+  public static func < (a: LeftOutEndpoint, b: LeftOutEndpoint) -> Bool {
+    if a.address != b.address { return a.address < b.address }
+    return (a.port?.number ?? 0, a.reason.rawValue) < (b.port?.number ?? 0, b.reason.rawValue)
   }
 }

@@ -41,6 +41,8 @@ struct FrontendList {
   var portName: String
   var backends: [Backend]
   var whenEmpty: EmptyVerdict = .refuse
+  /// For `describe` only.
+  var leftOut: [LeftOutEndpoint] = []
 }
 
 /// The lists of one port in one family: made when the first frontend asks for them.
@@ -70,7 +72,7 @@ struct PortLists {
     lists.append(
       FrontendList(
         owner: owner, port: port, portName: portName, backends: backends,
-        whenEmpty: candidates.verdict(without: backends)))
+        whenEmpty: candidates.verdict(without: backends), leftOut: candidates.leftOut(by: rule)))
     if scope == .cluster { cluster = position } else { local = position }
     return position
   }

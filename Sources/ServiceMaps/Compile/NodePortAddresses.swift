@@ -27,11 +27,11 @@ public enum NodePortAddresses: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// The range that an address must be in; nil when every address is good.
+  /// The ranges of which an address must be in one; nil when every address is good.
   fileprivate func ranges(in family: IPFamily) -> [IPPrefix]? {
     guard case .ranges(let all) = self else { return nil }
     let ranges = all.filter { $0.family == family }
-    return ranges.isEmpty || ranges.contains { $0.length == 0 } ? nil : ranges
+    return ranges.isEmpty ? nil : ranges
   }
 }
 

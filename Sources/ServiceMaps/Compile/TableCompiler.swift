@@ -24,17 +24,22 @@ public struct TableCompiler: Sendable {
 struct TableBuilder {
   let node: NodeIdentity
   private let options: CompileOptions
+  private let isExplained: Bool
   private let nodeAddresses: NodeAddresses
-  private var owners: [FrontendOwner] = []
-  private var lists: [FrontendList] = []
-  private var claims: [FrontendClaim] = []
-  private var sourceRanges: [[IPPrefix]] = []
+  private(set) var owners: [FrontendOwner] = []
+  private(set) var lists: [FrontendList] = []
+  private(set) var claims: [FrontendClaim] = []
+  private(set) var sourceRanges: [[IPPrefix]] = []
   private var guarded: [IPAddress] = []
   private var diagnostics: [Diagnostic] = []
 
-  init(node: NodeIdentity, options: CompileOptions, serviceCount: Int) {
+  /// - Parameter isExplained: whether lists say what they leave out.
+  init(
+    node: NodeIdentity, options: CompileOptions, serviceCount: Int, isExplained: Bool = false
+  ) {
     self.node = node
     self.options = options
+    self.isExplained = isExplained
     nodeAddresses = NodeAddresses(node, options)
     owners.reserveCapacity(serviceCount)
     lists.reserveCapacity(serviceCount)
@@ -54,7 +59,7 @@ struct TableBuilder {
       for (i, port) in service.ports.enumerated() {
         let candidates = EndpointQuestion(
           port: port, publishNotReady: service.publishNotReadyAddresses, family: family,
-          node: node
+          node: node, isExplained: isExplained
         ).ask(source)
         add(service, port, Int32(i), family, addresses, candidates)
       }
@@ -188,7 +193,8 @@ struct TableBuilder {
         service: owner.kind == .pod ? HostPort.shortened(owner.name) : owner.name,
         port: list.portName, transport: claim.key.transport),
       affinityTimeout: owner.affinityTimeout, algorithm: owner.algorithm,
-      whenEmpty: list.whenEmpty, sourceRanges: claim.sourceRanges.map { sourceRanges[Int($0)] } ?? [],
+      whenEmpty: list.whenEmpty,
+      sourceRanges: claim.sourceRanges.map { sourceRanges[Int($0)] } ?? [],
       backends: list.backends)
   }
 }

@@ -13,7 +13,9 @@ package struct OutputBuffer {
 
   package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
-  package mutating func append(_ character: Unicode.Scalar) { bytes.append(UInt8(ascii: character)) }
+  package mutating func append(_ character: Unicode.Scalar) {
+    bytes.append(UInt8(ascii: character))
+  }
 
   package mutating func append(number: some FixedWidthInteger & UnsignedInteger) {
     var rest = UInt64(number)

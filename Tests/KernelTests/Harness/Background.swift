@@ -9,12 +9,14 @@ final class Background: @unchecked Sendable {
   init(_ body: @escaping @Sendable () throws -> Void) throws {
     self.body = body
     let this = Unmanaged.passRetained(self).toOpaque()
-    let result = pthread_create(&thread, nil, { argument in
-      guard let argument else { return nil }
-      let this = Unmanaged<Background>.fromOpaque(argument).takeRetainedValue()
-      do { try this.body() } catch { this.error = error }
-      return nil
-    }, this)
+    let result = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        let this = Unmanaged<Background>.fromOpaque(argument).takeRetainedValue()
+        do { try this.body() } catch { this.error = error }
+        return nil
+      }, this)
     try CallFailed.check(-result, "pthread_create")
   }
 

@@ -37,7 +37,9 @@ enum Variant: String, CaseIterable, Sendable {
   var socketFamily: sk_family { self == .v4 ? SK_IPV4 : SK_IPV6 }
 
   /// A VIP; no interface has it, and no route leads to it.
-  func vip(_ number: Int, port: Int = 80) -> Place { place(number, port, "172.30.", "fd00:172:30::") }
+  func vip(_ number: Int, port: Int = 80) -> Place {
+    place(number, port, "172.30.", "fd00:172:30::")
+  }
 
   /// The address of a backend; the loopback interface has 10.0.0.1…16 and fd00::1…16.
   func pod(_ number: Int, port: Int = 8080) -> Place { place(number, port, "10.0.", "fd00::") }

@@ -7,7 +7,8 @@ struct Pods {
   let places: [Place]
   private let sockets: [Socket]
 
-  init(_ variant: Variant, _ type: sk_type, _ numbers: some Sequence<Int>, port: Int = 8080) throws {
+  init(_ variant: Variant, _ type: sk_type, _ numbers: some Sequence<Int>, port: Int = 8080) throws
+  {
     self.variant = variant
     self.type = type
     // A pod knows nothing of the client's mapped addresses.

@@ -41,7 +41,8 @@ struct Runner {
   private func run(_ test: KernelTest, cgroup: String) -> String? {
     var template = Array("/tmp/socklb-kernel-test.XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { return "no temporary directory" }
-    let directory = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    let directory = String(
+      decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     defer { Disk.remove(directory) }
     guard mkdir(cgroup, 0o755) == 0 else { return "mkdir \(cgroup): errno \(errno)" }
     defer { Self.removeCgroup(cgroup) }

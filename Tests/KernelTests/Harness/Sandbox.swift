@@ -72,7 +72,8 @@ final class Sandbox {
     to cgroups: [String]? = nil
   ) throws -> Dataplane {
     try Dataplane.attach(
-      pin: pin, cgroups: (cgroups ?? [cgroup]).map { path throws(DataplaneError) in
+      pin: pin,
+      cgroups: (cgroups ?? [cgroup]).map { path throws(DataplaneError) in
         try Cgroup(path: path)
       }, capacities: capacities, instance: .random()
     ) { tables throws(DataplaneError) in

@@ -143,7 +143,8 @@ import Testing
       ])
     #expect(decoded(sliceText(endpoints, type: "''")).diagnostics.map(\.message) == ["is missing"])
     #expect(decoded(sliceText(endpoints, type: "null")).diagnostics.map(\.path) == ["addressType"])
-    #expect(decoded(sliceText("endpoints: [{addresses: ['fd00::1']}]", type: "IPv6")).diagnostics == [])
+    #expect(
+      decoded(sliceText("endpoints: [{addresses: ['fd00::1']}]", type: "IPv6")).diagnostics == [])
     let names = decoded(sliceText("endpoints: [{addresses: [example.org]}]", type: "FQDN"))
     #expect(names.diagnostics.map(\.severity) == [.note])
     #expect(names.slice?.addressType == .fqdn && names.slice?.endpoints == [])

@@ -165,7 +165,8 @@ extension RandomCase {
   var manifest: String {
     var items = [json(service)] + slices.map(json)
     if let nodeObject { items.append(json(nodeObject)) }
-    return "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[\n\(items.joined(separator: ",\n"))]}"
+    return
+      "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[\n\(items.joined(separator: ",\n"))]}"
   }
 
   private func object(_ members: (String, String?)...) -> String {

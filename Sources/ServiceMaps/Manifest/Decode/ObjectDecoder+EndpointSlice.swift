@@ -38,7 +38,8 @@ extension ObjectDecoder {
       guard let name, let transport, let port else { return }
       if !names.insert(name).inserted {
         decoder.field(node, "name") { decoder, node -> Void? in
-          decoder.report(.warning, node, "another port is called \(quoted(name)) too; both are used")
+          decoder.report(
+            .warning, node, "another port is called \(quoted(name)) too; both are used")
           return nil
         }
       }
