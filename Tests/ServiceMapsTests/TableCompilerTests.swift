@@ -28,7 +28,8 @@ import Testing
     }
   }
 
-  @Test func externalIPMayBeAClusterIP() {
+  /// However old the other one is.
+  @Test func aClusterIPGoesFirst() {
     let result = compile(
       service("default/new") {
         $0.clusterIPs = [ip("10.96.1.1")]
@@ -39,22 +40,44 @@ import Testing
         $0.externalIPs = [ip("10.96.1.1")]
         $0.meta.creationTimestamp = "2025-01-01T00:00:00Z"
       })
-    #expect(result.table.frontends[0].service.service == name("default/old"))
-    #expect(result.diagnostics.map(\.object) == ["Service default/new"])
-  }
-
-  @Test func sourceRangesAreSaid() {
-    let result = compile(
-      service("default/lb") {
-        $0.kind = .loadBalancer
-        $0.loadBalancerIngress = [Service.Ingress(address: ip("192.0.2.1"))]
-        $0.loadBalancerSourceRanges = [IPPrefix("10.0.0.0/8")!]
-      })
+    #expect(result.table.frontends[0].service.service == name("default/new"))
     #expect(
       result.diagnostics.map(\.description) == [
-        "Service default/lb: spec.loadBalancerSourceRanges: not enforced yet, so the load balancer "
-          + "addresses 192.0.2.1 are left alone"
+        "Service default/old: ExternalIP 10.96.1.1:80/TCP is left to Service default/new, which "
+          + "has it as ClusterIP: that goes first"
       ])
+  }
+
+  @Test func unknownAlgorithmIsSaid() {
+    let result = compile(
+      service("default/web") { $0.meta.annotations = ["socklb.io/algorithm": "best"] })
+    #expect(
+      result.diagnostics.map(\.description) == [
+        "Service default/web: metadata.annotations.socklb.io/algorithm: must be one of random, "
+          + "round-robin, not \"best\"; random is used"
+      ])
+    #expect(result.table.frontends.map(\.algorithm) == [.random])
+  }
+
+  /// One line, however many addresses the node has.
+  @Test func hostPortConflictIsOneWarning() {
+    var options = CompileOptions()
+    options.node.addresses = [ip("192.168.0.10"), ip("192.168.1.10"), ip("192.168.2.10")]
+    let hosted = Pod.ContainerPort(port: port(80), hostPort: port(8080))
+    let result = TableCompiler(options: options).compile(
+      known([
+        pod("default/a", ["10.0.0.1"], labels: [:], ports: [hosted]),
+        pod("default/b", ["10.0.0.2"], labels: [:], ports: [hosted]) {
+          $0.meta.creationTimestamp = "2026-01-01T00:00:00Z"
+        },
+      ]))
+    #expect(
+      result.diagnostics.map(\.description) == [
+        "Pod default/a: HostPort 8080/TCP is left to Pod default/b, which is older or first by "
+          + "name and has it as HostPort"
+      ])
+    #expect(result.table.frontends.count == 4)
+    #expect(result.table.frontends.allSatisfy { $0.service.service == name("default/b") })
   }
 
   @Test func sliceWaitsForItsService() {

@@ -92,6 +92,7 @@ struct JSONWriter {
   private mutating func write(_ edit: TextEdit, _ level: Int, _ isFirst: inout Bool) {
     key(Array(edit.path[level].utf8)[...], level, &isFirst)
     switch edit.value {
+    case .json(let json)?: output.append(contentsOf: json)
     case .string(let text)?: JSONWriter.append(quoted: Array(text.utf8)[...], to: &output)
     case .strings(let texts)?:
       output.append(UInt8(ascii: "["))

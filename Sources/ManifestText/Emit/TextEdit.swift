@@ -3,6 +3,8 @@ public struct TextEdit: Hashable, Sendable {
   public enum Value: Hashable, Sendable {
     case string(String)
     case strings([String])
+    /// Canonical JSON, written as it is.
+    case json([UInt8])
   }
 
   /// The keys that lead to the member: `["metadata", "namespace"]`.
@@ -22,5 +24,10 @@ public struct TextEdit: Hashable, Sendable {
   /// The same with a sequence of strings.
   public static func set(_ path: String..., to values: [String]) -> TextEdit {
     TextEdit(path: path, value: .strings(values))
+  }
+
+  /// The same with any value, as canonical JSON.
+  public static func set(_ path: String..., toJSON json: [UInt8]) -> TextEdit {
+    TextEdit(path: path, value: .json(json))
   }
 }

@@ -1,13 +1,18 @@
 /// An address and port that a Service could send traffic to, and what decides whether it does.
 struct EndpointCandidate: Hashable {
-  /// The conditions of one endpoint. What depends on this node (local, hinted to its zone) will
-  /// be further members, set where the endpoint is read, so that the rules work on bits alone.
+  /// Everything the rules ask of one endpoint. What depends on the node is settled where the
+  /// endpoint is read, so that the rules work on bits alone.
   struct Conditions: OptionSet, Hashable {
     let rawValue: UInt8
 
     static let ready = Conditions(rawValue: 1)
     static let serving = Conditions(rawValue: 2)
     static let terminating = Conditions(rawValue: 4)
+    static let onThisNode = Conditions(rawValue: 8)
+    static let hasNodeHints = Conditions(rawValue: 16)
+    static let hintedToThisNode = Conditions(rawValue: 32)
+    static let hasZoneHints = Conditions(rawValue: 64)
+    static let hintedToThisZone = Conditions(rawValue: 128)
   }
 
   var backend: Backend
@@ -17,9 +22,14 @@ struct EndpointCandidate: Hashable {
 /// The candidates of one service port and family, in the order in which they were read.
 ///
 /// From candidates to backends is a chain of steps, each of them one rule of kube-proxy:
-/// `withoutDuplicates` → `inUse` → `backends`.
-struct EndpointCandidates: Hashable {
+/// `withoutDuplicates` → `topology` → `clusterRule` or `localRule` → `backends`.
+struct EndpointCandidates {
   private(set) var candidates: [EndpointCandidate] = []
+  /// What did not even become a candidate, for `describe`; nil: nobody asks.
+  private(set) var passedOver: [LeftOutEndpoint]?
+
+  /// - Parameter isExplained: whether to keep what is passed over.
+  init(isExplained: Bool = false) { passedOver = isExplained ? [] : nil }
 
   var isEmpty: Bool { candidates.isEmpty }
 
@@ -29,6 +39,11 @@ struct EndpointCandidates: Hashable {
     candidates.append(
       EndpointCandidate(
         backend: Backend(address: address, port: port), conditions: conditions))
+  }
+
+  mutating func passOver(_ address: IPAddress?, _ reason: LeftOutReason) {
+    guard let address else { return }
+    passedOver?.append(LeftOutEndpoint(address: address, reason: reason))
   }
 
   /// Sorted by address and port, each once: one that was read again replaces the earlier one
@@ -54,20 +69,4 @@ struct EndpointCandidates: Hashable {
     }
     return result
   }
-
-  /// The ready ones, or if there are none those that still serve while they terminate
-  /// (pkg/proxy/topology.go, CategorizeEndpoints; its cluster list without topology).
-  func inUse() -> EndpointCandidates {
-    var result = self
-    if candidates.allSatisfy({ $0.conditions.contains(.ready) }) { return result }
-    result.candidates = candidates.filter { $0.conditions.contains(.ready) }
-    if result.candidates.isEmpty {
-      result.candidates = candidates.filter {
-        $0.conditions.isSuperset(of: [.serving, .terminating])
-      }
-    }
-    return result
-  }
-
-  var backends: [Backend] { candidates.map(\.backend) }
 }

@@ -8,93 +8,156 @@ enum EndpointSource {
   /// What the endpointslice controller makes slices of.
   case pods([Pod])
   case nothing
-
-  /// The candidates for one port of `service` in one family.
-  func candidates(
-    for port: Service.ServicePort, of service: Service, family: IPFamily
-  ) -> EndpointCandidates {
-    switch self {
-    case .slices(let slices): EndpointCandidates(slices, port: port, family: family)
-    case .endpoints(let endpoints):
-      EndpointCandidates(
-        endpoints, port: port, family: family,
-        publishNotReady: service.publishNotReadyAddresses)
-    case .pods(let pods):
-      EndpointCandidates(
-        pods, port: port, family: family, publishNotReady: service.publishNotReadyAddresses)
-    case .nothing: EndpointCandidates()
-    }
-  }
 }
 
-extension EndpointCandidates {
+/// Asks for the candidates of one port of a Service in one family, as seen from `node`.
+struct EndpointQuestion {
+  var port: Service.ServicePort
+  /// `spec.publishNotReadyAddresses`: what makes endpoints of Pods and of Endpoints objects.
+  /// Slices carry the outcome already.
+  var publishNotReady: Bool
+  var family: IPFamily
+  var node: NodeIdentity
+  /// Whether to keep what is passed over.
+  var isExplained = false
+
+  func ask(_ source: EndpointSource) -> EndpointCandidates {
+    let found =
+      switch source {
+      case .slices(let slices): candidates(of: slices)
+      case .endpoints(let endpoints): candidates(of: endpoints)
+      case .pods(let pods): candidates(of: pods)
+      case .nothing: EndpointCandidates(isExplained: isExplained)
+      }
+    return found.withoutDuplicates()
+  }
+
+  // MARK: Slices
+
   /// The union over all slices of the family; ports are matched by name and protocol, and each
   /// slice has its own port number (pkg/proxy/endpointslicecache.go, endpointInfoByServicePort).
-  init(_ slices: [EndpointSlice], port: Service.ServicePort, family: IPFamily) {
+  private func candidates(of slices: [EndpointSlice]) -> EndpointCandidates {
     let addressType: EndpointSlice.AddressType = family == .v4 ? .v4 : .v6
-    self.init()
-    for slice in slices where slice.addressType == addressType {
+    var result = EndpointCandidates(isExplained: isExplained)
+    for slice in slices {
+      guard slice.addressType == addressType else {
+        passOver(slice, .otherFamily, &result)
+        continue
+      }
+      var hasPort = false
       for slicePort in slice.ports
       where slicePort.transport == port.transport && slicePort.name == port.name {
+        hasPort = true
         for i in slice.endpoints.indices where slice.endpoints[i].address.family == family {
-          append(slice.endpoints[i].address, slicePort.port, slice.endpoints[i].conditions)
+          result.append(
+            slice.endpoints[i].address, slicePort.port,
+            slice.endpoints[i].conditions(on: node))
         }
       }
+      if !hasPort { passOver(slice, .noSuchPort, &result) }
     }
+    return result
   }
+
+  private func passOver(
+    _ slice: EndpointSlice, _ reason: LeftOutReason, _ result: inout EndpointCandidates
+  ) {
+    guard isExplained else { return }
+    for endpoint in slice.endpoints { result.passOver(endpoint.address, reason) }
+  }
+
+  // MARK: Endpoints
 
   /// Subsets are addresses × ports. The not-ready ones come first, so that an address which is
   /// ready in another subset is ready.
-  init(
-    _ endpoints: Endpoints, port: Service.ServicePort, family: IPFamily, publishNotReady: Bool
-  ) {
-    self.init()
-    let notReady: EndpointCandidate.Conditions = publishNotReady ? [.ready, .serving] : []
+  private func candidates(of endpoints: Endpoints) -> EndpointCandidates {
+    var result = EndpointCandidates(isExplained: isExplained)
+    let notReady: EndpointCandidate.Conditions =
+      publishNotReady ? [.ready, .serving] : []
     for (addresses, conditions) in [
       (\Endpoints.Subset.notReadyAddresses, notReady), (\.addresses, [.ready, .serving]),
     ] {
       for subset in endpoints.subsets {
-        for subsetPort in subset.ports
-        where subsetPort.transport == port.transport && subsetPort.name == port.name {
-          for address in subset[keyPath: addresses] where address.family == family {
-            append(address, subsetPort.port, conditions)
+        let ports = subset.ports.filter {
+          $0.transport == port.transport && $0.name == port.name
+        }
+        for address in subset[keyPath: addresses] {
+          guard address.family == family, !ports.isEmpty else {
+            result.passOver(address, address.family == family ? .noSuchPort : .otherFamily)
+            continue
           }
+          var conditions = conditions
+          if node.isNamed(subset.nodeNames[address]) { conditions.insert(.onThisNode) }
+          for subsetPort in ports { result.append(address, subsetPort.port, conditions) }
         }
       }
     }
+    return result
   }
+
+  // MARK: Pods
 
   /// One endpoint per Pod, at the Pod's own number for a named targetPort; a Pod that does not
   /// have the name is left out (k8s.io/endpointslice, podToEndpoint and FindPort).
-  ///
-  /// `publishNotReadyAddresses` makes all of them ready, terminating ones too. Otherwise one
-  /// that terminates is not ready, but still serves as long as its Ready condition holds.
-  init(_ pods: [Pod], port: Service.ServicePort, family: IPFamily, publishNotReady: Bool) {
-    self.init()
-    for pod in pods where !pod.isFinished {
-      guard let address = pod.addresses.first(where: { $0.family == family }),
-        let number = pod.number(of: port)
-      else { continue }
-      var conditions: EndpointCandidate.Conditions = []
-      if publishNotReady || (pod.isReady && !pod.isTerminating) { conditions.insert(.ready) }
-      if publishNotReady || pod.isReady { conditions.insert(.serving) }
-      if pod.isTerminating { conditions.insert(.terminating) }
-      append(address, number, conditions)
+  private func candidates(of pods: [Pod]) -> EndpointCandidates {
+    var result = EndpointCandidates(isExplained: isExplained)
+    for pod in pods {
+      let own = pod.addresses.first { $0.family == family }
+      guard let address = own, let number = pod.number(of: port), !pod.isFinished else {
+        let reason: LeftOutReason =
+          pod.isFinished ? .finished : own == nil ? .otherFamily : .noSuchPort
+        result.passOver(own ?? pod.addresses.first, reason)
+        continue
+      }
+      result.append(
+        address, number, pod.conditions(on: node, publishNotReady: publishNotReady))
     }
+    return result
   }
 }
 
+extension NodeIdentity {
+  /// Whether an object with this `nodeName` is on this node; without a name nothing is.
+  func isNamed(_ nodeName: String?) -> Bool { !name.isEmpty && nodeName == name }
+}
+
 extension EndpointSlice.Endpoint {
-  var conditions: EndpointCandidate.Conditions {
+  fileprivate func conditions(on node: NodeIdentity) -> EndpointCandidate.Conditions {
     var conditions: EndpointCandidate.Conditions = []
     if isReady { conditions.insert(.ready) }
     if isServing { conditions.insert(.serving) }
     if isTerminating { conditions.insert(.terminating) }
+    if nodeName != nil, node.isNamed(nodeName) { conditions.insert(.onThisNode) }
+    if !hintedNodes.isEmpty {
+      conditions.insert(.hasNodeHints)
+      if hintedNodes.contains(where: node.isNamed) { conditions.insert(.hintedToThisNode) }
+    }
+    if !hintedZones.isEmpty {
+      conditions.insert(.hasZoneHints)
+      if let zone = node.zone, hintedZones.contains(zone) { conditions.insert(.hintedToThisZone) }
+    }
     return conditions
   }
 }
 
 extension Pod {
+  /// `publishNotReadyAddresses` makes all of them ready, terminating ones too. Otherwise one
+  /// that terminates is not ready, but still serves as long as its Ready condition holds.
+  fileprivate func conditions(
+    on node: NodeIdentity, publishNotReady: Bool
+  ) -> EndpointCandidate.Conditions {
+    var conditions: EndpointCandidate.Conditions = []
+    if publishNotReady || (isReady && !isTerminating) { conditions.insert(.ready) }
+    if publishNotReady || isReady { conditions.insert(.serving) }
+    if isTerminating { conditions.insert(.terminating) }
+    if isLocal(to: node) { conditions.insert(.onThisNode) }
+    return conditions
+  }
+
+  /// A Pod without `spec.nodeName` is taken for one of this node: in a cluster such a Pod does
+  /// not run at all, so this one was written by hand, where there is no other node.
+  func isLocal(to node: NodeIdentity) -> Bool { nodeName == nil || node.isNamed(nodeName) }
+
   /// The number that the targetPort of `port` means in this Pod.
   func number(of port: Service.ServicePort) -> Port? {
     switch port.targetPort {

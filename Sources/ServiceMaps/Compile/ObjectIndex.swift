@@ -1,10 +1,12 @@
 /// The known objects, arranged the way the compiler asks for them.
 struct ObjectIndex {
   private let known: KnownObjects
-  /// With their assigned clusterIPs in place; in no order.
+  /// With their assigned clusterIPs and node ports in place; in no order.
   private(set) var services: [Service] = []
   private var slices: [NamespacedName: [EndpointSlice]] = [:]
   private let pods: PodIndex
+  /// In no order.
+  private(set) var podsWithHostPorts: [Pod] = []
   /// Slices whose Service is not known, by name.
   private(set) var orphans: [EndpointSlice] = []
 
@@ -14,7 +16,9 @@ struct ObjectIndex {
     for object in known.objects.values {
       switch object.object {
       case .service: if let service = object.service { services.append(service) }
-      case .pod(let pod): pods.append(pod)
+      case .pod(let pod):
+        pods.append(pod)
+        if pod.ports.contains(where: { $0.hostPort != nil }) { podsWithHostPorts.append(pod) }
       case .endpointSlice(let slice):
         // kube-proxy does not see slices with the headless label (cmd/kube-proxy server.go).
         guard !slice.isHeadless, let name = slice.serviceName else { continue }

@@ -1,122 +1,200 @@
 /// Computes the table from what is known: Services and their endpoints in, frontends out.
 ///
-/// Pure: equal objects give equal tables and equal diagnostics. What depends on the node (its
-/// name, zone and addresses) will be properties of this type.
+/// Pure: equal objects and options give equal tables and equal diagnostics.
 public struct TableCompiler: Sendable {
-  public init() {}
+  public var options: CompileOptions
+
+  public init(options: CompileOptions = CompileOptions()) { self.options = options }
 
   public func compile(_ known: KnownObjects) -> CompiledTable {
     let index = ObjectIndex(known)
-    var diagnostics = TableCompiler.notes(on: index.orphans)
-    var claims: [FrontendClaim] = []
-    claims.reserveCapacity(index.services.count * 2)
-    var backendLists: [[Backend]] = []
-    backendLists.reserveCapacity(index.services.count)
+    var builder = TableBuilder(
+      node: options.node.resolved(in: known), options: options,
+      serviceCount: index.services.count)
+    for service in index.services where !service.isSkipped {
+      builder.add(service, index.source(for: service))
+    }
+    builder.addHostPorts(of: index.podsWithHostPorts)
+    builder.note(orphans: index.orphans)
+    return builder.finish()
+  }
+}
 
-    for (position, service) in index.services.enumerated() where !service.isSkipped {
-      let source = index.source(for: service)
-      for family in IPFamily.allCases {
-        if let warning = TableCompiler.sourceRangesWarning(service, family) {
-          diagnostics.append(warning)
+/// What the table is made of while it is made.
+struct TableBuilder {
+  let node: NodeIdentity
+  private let options: CompileOptions
+  private let isExplained: Bool
+  private let nodeAddresses: NodeAddresses
+  private(set) var owners: [FrontendOwner] = []
+  private(set) var lists: [FrontendList] = []
+  private(set) var claims: [FrontendClaim] = []
+  private(set) var sourceRanges: [[IPPrefix]] = []
+  private var guarded: [IPAddress] = []
+  private var diagnostics: [Diagnostic] = []
+
+  /// - Parameter isExplained: whether lists say what they leave out.
+  init(
+    node: NodeIdentity, options: CompileOptions, serviceCount: Int, isExplained: Bool = false
+  ) {
+    self.node = node
+    self.options = options
+    self.isExplained = isExplained
+    nodeAddresses = NodeAddresses(node, options)
+    owners.reserveCapacity(serviceCount)
+    lists.reserveCapacity(serviceCount)
+    claims.reserveCapacity(serviceCount * 2)
+  }
+
+  // MARK: Services
+
+  mutating func add(_ service: Service, _ source: EndpointSource) {
+    owners.append(
+      FrontendOwner(
+        kind: .service, name: service.meta.name,
+        creationTimestamp: service.meta.creationTimestamp,
+        affinityTimeout: service.affinityTimeout, algorithm: algorithm(of: service)))
+    for family in IPFamily.allCases where service.isServed(in: family) {
+      let addresses = service.addresses(in: family)
+      for (i, port) in service.ports.enumerated() {
+        let candidates = EndpointQuestion(
+          port: port, publishNotReady: service.publishNotReadyAddresses, family: family,
+          node: node, isExplained: isExplained
+        ).ask(source)
+        add(service, port, Int32(i), family, addresses, candidates)
+      }
+      if options.guardClusterIPs && !service.ports.isEmpty {
+        guarded += service.clusterIPs.filter { $0.family == family }
+      }
+    }
+    warnOfNodePorts(service)
+  }
+
+  /// The frontends of one port: its ClusterIP follows `internalTrafficPolicy`; all others, for
+  /// traffic from this node, go to the cluster list whatever `externalTrafficPolicy` says
+  /// (the short-circuit in pkg/proxy/nftables/proxier.go).
+  private mutating func add(
+    _ service: Service, _ port: Service.ServicePort, _ index: Int32, _ family: IPFamily,
+    _ addresses: [ServiceAddress], _ candidates: EndpointCandidates
+  ) {
+    let isLocal = service.internalTrafficPolicy == .local
+    let nodePort = service.nodePort(of: port)
+    var lists = PortLists(
+      candidates, owner: Int32(owners.count - 1), port: index, portName: port.name)
+    for address in addresses {
+      let scope: PortLists.Scope = isLocal && address.kind == .clusterIP ? .local : .cluster
+      var claim = FrontendClaim(
+        key: FrontendKey(address: address.address, port: port.port, transport: port.transport),
+        kind: address.kind, list: lists.list(scope, in: &self.lists))
+      if address.kind == .loadBalancer {
+        let ranges = service.sourceRanges(for: address.address, node: node)
+        if !ranges.isEmpty {
+          claim.sourceRanges = Int32(sourceRanges.count)
+          sourceRanges.append(ranges)
         }
-        let addresses = service.addresses(in: family)
-        if addresses.isEmpty { continue }
-        for (i, port) in service.ports.enumerated() {
-          let list = Int32(backendLists.count)
-          backendLists.append(
-            source.candidates(for: port, of: service, family: family)
-              .withoutDuplicates().inUse().backends)
-          for address in addresses {
+      }
+      claims.append(claim)
+    }
+    guard let nodePort else { return }
+    for address in nodeAddresses.forNodePorts(family) {
+      claims.append(
+        FrontendClaim(
+          key: FrontendKey(address: address, port: nodePort, transport: port.transport),
+          kind: .nodePort, list: lists.list(.cluster, in: &self.lists)))
+    }
+  }
+
+  private mutating func algorithm(of service: Service) -> Algorithm {
+    if let algorithm = service.annotatedAlgorithm { return algorithm }
+    if let text = service.meta.annotations[Service.algorithmAnnotation] {
+      let known = Algorithm.allCases.map(\.rawValue).joined(separator: ", ")
+      diagnostics.append(
+        Diagnostic(
+          .warning, object: "Service \(service.meta.name)",
+          path: "metadata.annotations.\(Service.algorithmAnnotation)",
+          "must be one of \(known), not \(quoted(text)); "
+            + "\(options.defaultAlgorithm.rawValue) is used"))
+    }
+    return options.defaultAlgorithm
+  }
+
+  private mutating func warnOfNodePorts(_ service: Service) {
+    if service.kind.hasNodePorts { return }
+    for (i, port) in service.ports.enumerated() {
+      guard let nodePort = port.nodePort else { continue }
+      diagnostics.append(
+        Diagnostic(
+          .warning, object: "Service \(service.meta.name)", path: "spec.ports[\(i)].nodePort",
+          "\(nodePort) is not used: a Service of type \(service.kind.rawValue) has no node ports"))
+    }
+  }
+
+  // MARK: Host ports
+
+  mutating func addHostPorts(of pods: [Pod]) {
+    if pods.isEmpty { return }
+    var taken: Set<HostPort.Name> = []
+    for list in lists {
+      taken.insert(HostPort.Name(owner: owners[Int(list.owner)].name, port: list.portName))
+    }
+    for pod in pods where pod.servesHostPorts(on: node) {
+      owners.append(
+        FrontendOwner(
+          kind: .pod, name: pod.meta.name, creationTimestamp: pod.meta.creationTimestamp,
+          algorithm: options.defaultAlgorithm))
+      for (i, port) in pod.hostPorts.enumerated() {
+        let name = port.name(in: pod, &taken)
+        for address in pod.addresses {
+          let list = Int32(lists.count)
+          lists.append(
+            FrontendList(
+              owner: Int32(owners.count - 1), port: Int32(i), portName: name,
+              backends: [Backend(address: address, port: port.containerPort)]))
+          for host in port.addresses(nodeAddresses.forHostPorts(address.family), address.family) {
             claims.append(
               FrontendClaim(
                 key: FrontendKey(
-                  address: address.address, port: port.port, transport: port.transport),
-                kind: address.kind, service: Int32(position), port: Int32(i), backends: list))
+                  address: host, port: port.hostPort, transport: port.transport),
+                kind: .hostPort, list: list))
           }
         }
       }
     }
-
-    let winners = TableCompiler.settle(&claims, index.services, &diagnostics)
-    let frontends = winners.map { claim -> Frontend in
-      let service = index.services[Int(claim.service)]
-      return Frontend(
-        key: claim.key, kind: claim.kind,
-        service: ServicePortName(
-          service: service.meta.name, port: service.ports[Int(claim.port)].name,
-          transport: claim.key.transport),
-        affinityTimeout: service.affinityTimeout, backends: backendLists[Int(claim.backends)])
-    }
-    diagnostics.sort { ($0.object ?? "", $0.message) < ($1.object ?? "", $1.message) }
-    return CompiledTable(table: ServiceTable(frontends: frontends), diagnostics: diagnostics)
   }
 
-  /// One claim per key, sorted by key; what two Services claim is reported.
-  private static func settle(
-    _ claims: inout [FrontendClaim], _ services: [Service], _ diagnostics: inout [Diagnostic]
-  ) -> [FrontendClaim] {
-    claims.sort { $0.key < $1.key }
-    var winners: [FrontendClaim] = []
-    winners.reserveCapacity(claims.count)
-    var start = 0
-    while start < claims.count {
-      var end = start + 1
-      while end < claims.count && claims[end].key == claims[start].key { end += 1 }
-      if end == start + 1 {
-        winners.append(claims[start])
-      } else {
-        winners.append(settleRun(claims[start..<end], services, &diagnostics))
-      }
-      start = end
-    }
-    return winners
-  }
+  // MARK: The table
 
-  /// The first of the claims on one key.
-  private static func settleRun(
-    _ run: ArraySlice<FrontendClaim>, _ services: [Service], _ diagnostics: inout [Diagnostic]
-  ) -> FrontendClaim {
-    let sorted = run.sorted { a, b in
-      if a.service != b.service {
-        return services[Int(a.service)].precedes(services[Int(b.service)])
-      }
-      return (a.rank, a.port) < (b.rank, b.port)
-    }
-    let winner = sorted[0]
-    var previous = winner.service
-    for claim in sorted.dropFirst() where claim.service != previous {
-      previous = claim.service
-      // Two Services cannot have one clusterIP; merge refuses that, so it is a damaged state.
-      let isError = claim.kind == .clusterIP && winner.kind == .clusterIP
-      diagnostics.append(
-        Diagnostic(
-          isError ? .error : .warning,
-          object: "Service \(services[Int(claim.service)].meta.name)",
-          "\(claim.kind.rawValue) \(claim.key) is left to Service "
-            + "\(services[Int(winner.service)].meta.name), which is older or first by name and "
-            + "has it as \(winner.kind.rawValue)"))
-    }
-    return winner
-  }
-
-  private static func sourceRangesWarning(_ service: Service, _ family: IPFamily) -> Diagnostic? {
-    guard service.restrictsSources(in: family),
-      service.clusterIPs.contains(where: { $0.family == family })
-    else { return nil }
-    let addresses = service.loadBalancerAddresses(in: family)
-    if addresses.isEmpty { return nil }
-    return Diagnostic(
-      .warning, object: "Service \(service.meta.name)", path: "spec.loadBalancerSourceRanges",
-      "not enforced yet, so the load balancer addresses "
-        + addresses.map { "\($0)" }.joined(separator: ", ") + " are left alone")
-  }
-
-  private static func notes(on orphans: [EndpointSlice]) -> [Diagnostic] {
-    orphans.map { slice in
+  mutating func note(orphans: [EndpointSlice]) {
+    diagnostics += orphans.map { slice in
       Diagnostic(
         .note, object: "EndpointSlice \(slice.meta.name)",
         "its Service \(slice.serviceName?.description ?? "") is not known; "
           + "kept for when it comes")
     }
+  }
+
+  func finish() -> CompiledTable {
+    var conflicts = FrontendConflicts(owners: owners, lists: lists)
+    let winners = conflicts.settle(claims)
+    let frontends = winners.map(frontend)
+    let diagnostics = (diagnostics + conflicts.diagnostics)
+      .sorted { ($0.object ?? "", $0.message) < ($1.object ?? "", $1.message) }
+    return CompiledTable(
+      table: ServiceTable(frontends: frontends, guardedAddresses: guarded),
+      diagnostics: diagnostics)
+  }
+
+  private func frontend(_ claim: FrontendClaim) -> Frontend {
+    let list = lists[Int(claim.list)]
+    let owner = owners[Int(list.owner)]
+    return Frontend(
+      key: claim.key, kind: claim.kind,
+      service: ServicePortName(
+        service: owner.kind == .pod ? HostPort.shortened(owner.name) : owner.name,
+        port: list.portName, transport: claim.key.transport),
+      affinityTimeout: owner.affinityTimeout, algorithm: owner.algorithm,
+      whenEmpty: list.whenEmpty,
+      sourceRanges: claim.sourceRanges.map { sourceRanges[Int($0)] } ?? [],
+      backends: list.backends)
   }
 }

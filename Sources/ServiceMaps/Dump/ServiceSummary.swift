@@ -9,10 +9,13 @@ struct ServiceSummary {
   /// Sorted, each once: of both families.
   var backends: [Backend]
 
+  /// The number of `spec.ports`, as far as frontends tell it.
+  var port: Port?
+
   /// `namespace/name:port`; the number stands for a port without a name.
   var label: String {
-    name.port.isEmpty && !frontends.isEmpty
-      ? "\(name.service):\(frontends[0].port)" : "\(name.service):\(name.port)"
+    if let port, name.port.isEmpty { return "\(name.service):\(port)" }
+    return "\(name.service):\(name.port)"
   }
 }
 
@@ -63,6 +66,9 @@ extension ServiceSummary {
     self.name = name
     kinds = FrontendKind.allCases.filter { kind in frontends.contains { $0.kind == kind } }
     self.frontends = frontends.map(\.key)
+    // Ports of the node have numbers of their own.
+    let first = frontends.first { $0.kind != .nodePort && $0.kind != .hostPort } ?? frontends.first
+    port = first?.key.port
     affinityTimeout = frontends.first?.affinityTimeout
     // The frontends of one family mostly share one list.
     var lists: [[Backend]] = []

@@ -38,6 +38,7 @@ extension TableDump {
       output.append(#","portName":"#)
       output.append(quoted: frontend.service.port)
       output.append(jsonAffinity: frontend.affinityTimeout)
+      output.append(jsonSpecialties: frontend)
       output.append(#","backends":["#)
       for i in frontend.backends.indices {
         output.append(i == 0 ? #"{"address":""# : #",{"address":""#)
@@ -138,5 +139,24 @@ extension OutputBuffer {
     append(#"{"timeoutSeconds":"#)
     append(number: timeout)
     append("}")
+  }
+
+  /// What most frontends do not have, and then there is no key of it.
+  fileprivate mutating func append(jsonSpecialties frontend: Frontend) {
+    if frontend.algorithm != .random {
+      append(#","algorithm":""#)
+      append(frontend.algorithm.rawValue)
+      append("\"")
+    }
+    if frontend.whenEmpty != .refuse {
+      append(#","whenEmpty":""#)
+      append(frontend.whenEmpty.rawValue)
+      append("\"")
+    }
+    if !frontend.sourceRanges.isEmpty {
+      append(#","sourceRanges":["#)
+      append(frontend.sourceRanges.map { "\"\($0)\"" }.joined(separator: ","))
+      append("]")
+    }
   }
 }

@@ -107,6 +107,7 @@ extension OutputBuffer {
     append(" ")
     append(label: frontend)
     append(affinity: frontend.affinityTimeout)
+    append(specialties: frontend)
     append(" backends=")
     if frontend.backends.isEmpty { append("-") }
     for i in frontend.backends.indices {
@@ -123,6 +124,16 @@ extension OutputBuffer {
       append(number: frontend.key.port.number)
     } else {
       append(frontend.service.port)
+    }
+  }
+
+  /// What most frontends do not have: ` algorithm=round-robin`, ` empty=drop`, ` from=10.0.0.0/8`.
+  fileprivate mutating func append(specialties frontend: Frontend) {
+    if frontend.algorithm != .random { append(" algorithm=\(frontend.algorithm.rawValue)") }
+    if frontend.whenEmpty != .refuse { append(" empty=\(frontend.whenEmpty.rawValue)") }
+    for (i, range) in frontend.sourceRanges.enumerated() {
+      append(i == 0 ? " from=" : ",")
+      append("\(range)")
     }
   }
 

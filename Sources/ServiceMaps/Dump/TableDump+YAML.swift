@@ -30,6 +30,7 @@ extension TableDump {
       output.append(quoted: frontend.service.port)
       output.append("\n")
       output.append(yamlAffinity: frontend.affinityTimeout)
+      output.append(yamlSpecialties: frontend)
       output.append(frontend.backends.isEmpty ? "  backends: []\n" : "  backends:\n")
       for backend in frontend.backends {
         output.append("  - ")
@@ -106,5 +107,13 @@ extension OutputBuffer {
     } else {
       append("  sessionAffinity: null\n")
     }
+  }
+
+  fileprivate mutating func append(yamlSpecialties frontend: Frontend) {
+    if frontend.algorithm != .random { append("  algorithm: \(frontend.algorithm.rawValue)\n") }
+    if frontend.whenEmpty != .refuse { append("  whenEmpty: \(frontend.whenEmpty.rawValue)\n") }
+    if frontend.sourceRanges.isEmpty { return }
+    append("  sourceRanges:\n")
+    for range in frontend.sourceRanges { append("  - \"\(range)\"\n") }
   }
 }

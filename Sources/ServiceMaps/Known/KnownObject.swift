@@ -5,8 +5,10 @@ public struct KnownObject: Hashable, Sendable {
   /// The whole object in canonical JSON (see `ManifestObject.json`).
   public var json: [UInt8]
   /// The clusterIPs that the manifest does not give: allocated here, or kept from a
-  /// predecessor. At most one per family. nodePorts will be kept in the same way.
+  /// predecessor. At most one per family.
   public var assignedClusterIPs: [IPAddress]
+  /// The node ports that the manifest does not give, by port name.
+  public var assignedNodePorts: [String: Port]
   private let box: Box
 
   /// Objects are large values with many references; this makes moving them about cheap.
@@ -16,16 +18,25 @@ public struct KnownObject: Hashable, Sendable {
     init(_ object: KubernetesObject) { self.object = object }
   }
 
-  public init(object: KubernetesObject, json: [UInt8], assignedClusterIPs: [IPAddress] = []) {
+  public init(
+    object: KubernetesObject, json: [UInt8], assignedClusterIPs: [IPAddress] = [],
+    assignedNodePorts: [String: Port] = [:]
+  ) {
     box = Box(object)
     self.json = json
     self.assignedClusterIPs = assignedClusterIPs
+    self.assignedNodePorts = assignedNodePorts
   }
 
-  /// The Service with its assigned clusterIPs in place; nil for other kinds.
+  /// The Service with its assigned clusterIPs and node ports in place; nil for other kinds.
   public var service: Service? {
     guard case .service(var service) = object else { return nil }
     if service.hasClusterIPs { service.clusterIPs += assignedClusterIPs }
+    if !assignedNodePorts.isEmpty {
+      for i in service.ports.indices where service.ports[i].nodePort == nil {
+        service.ports[i].nodePort = assignedNodePorts[service.ports[i].name]
+      }
+    }
     return service
   }
 
@@ -38,7 +49,11 @@ public struct KnownObject: Hashable, Sendable {
 
 extension KnownObject {
   public static func == (a: KnownObject, b: KnownObject) -> Bool {
-    a.json == b.json && a.assignedClusterIPs == b.assignedClusterIPs && a.object == b.object
+    a.json == b.json && a.hasSameAssigned(as: b) && a.object == b.object
+  }
+
+  func hasSameAssigned(as other: KnownObject) -> Bool {
+    assignedClusterIPs == other.assignedClusterIPs && assignedNodePorts == other.assignedNodePorts
   }
 
   public func hash(into hasher: inout Hasher) {

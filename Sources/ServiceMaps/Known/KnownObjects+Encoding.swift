@@ -3,7 +3,8 @@ extension KnownObjects {
   private static let header = Array(#"{"format":"socklb known objects","version":"#.utf8)
   private static let version = "1"
   private static let assignedStart = Array(#"{"assigned":{"clusterIPs":["#.utf8)
-  private static let assignedEnd = Array(#"]},"object":"#.utf8)
+  private static let assignedPorts = Array(#"],"nodePorts":{"#.utf8)
+  private static let assignedEnd = Array(#"},"object":"#.utf8)
   private static let objectStart = Array(#"{"object":"#.utf8)
   private static let trailerStart = Array(#"{"checksum":""#.utf8)
   private static let newline = UInt8(ascii: "\n")
@@ -12,8 +13,9 @@ extension KnownObjects {
   /// The bytes to store: a header line, one line per object sorted by kind, namespace and name,
   /// and a last line with their number and a checksum, by which damage is noticed.
   ///
-  /// Each line is JSON: `{"assigned":{"clusterIPs":["10.96.1.2"]},"object":{…}}`, without
-  /// `assigned` where nothing is. Equal values have equal bytes.
+  /// Each line is JSON:
+  /// `{"assigned":{"clusterIPs":["10.96.1.2"],"nodePorts":{"http":30123}},"object":{…}}`, without
+  /// `assigned` or `nodePorts` where nothing is. Equal values have equal bytes.
   public func encode() -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(objects.values.reduce(256) { $0 + $1.json.count + 96 })
@@ -21,19 +23,32 @@ extension KnownObjects {
     bytes += (KnownObjects.version + "}\n").utf8
     for id in sortedIDs {
       guard let known = objects[id] else { continue }
-      if known.assignedClusterIPs.isEmpty {
-        bytes += KnownObjects.objectStart
-      } else {
-        bytes += KnownObjects.assignedStart
-        bytes += known.assignedClusterIPs.map { "\"\($0)\"" }.joined(separator: ",").utf8
-        bytes += KnownObjects.assignedEnd
-      }
+      KnownObjects.appendStart(of: known, to: &bytes)
       bytes += known.json
       bytes.append(KnownObjects.brace)
       bytes.append(KnownObjects.newline)
     }
     bytes += KnownObjects.trailer(KnownObjects.checksum(of: bytes[...]), count)
     return bytes
+  }
+
+  /// Everything in front of the object itself.
+  private static func appendStart(of known: KnownObject, to bytes: inout [UInt8]) {
+    if known.assignedClusterIPs.isEmpty && known.assignedNodePorts.isEmpty {
+      bytes += objectStart
+      return
+    }
+    bytes += assignedStart
+    bytes += known.assignedClusterIPs.map { "\"\($0)\"" }.joined(separator: ",").utf8
+    if known.assignedNodePorts.isEmpty {
+      bytes += "]".utf8
+    } else {
+      bytes += assignedPorts
+      let ports = known.assignedNodePorts.sorted { $0.key < $1.key }
+      bytes += ports.map { "\"\($0.key)\":\($0.value)" }.joined(separator: ",").utf8
+      bytes += "}".utf8
+    }
+    bytes += assignedEnd
   }
 
   /// Reads what `encode` wrote.
@@ -49,10 +64,11 @@ extension KnownObjects {
     while start < body.upperBound {
       line += 1
       guard let end = bytes[start..<body.upperBound].firstIndex(of: KnownObjects.newline),
-        let (json, assigned) = KnownObjects.parts(of: bytes[start..<end]),
-        let object = decode(json)
+        let parts = KnownObjects.parts(of: bytes[start..<end]), let object = decode(parts.json)
       else { throw .badObject(line: line) }
-      objects[object.id] = KnownObject(object: object, json: json, assignedClusterIPs: assigned)
+      objects[object.id] = KnownObject(
+        object: object, json: parts.json, assignedClusterIPs: parts.clusterIPs,
+        assignedNodePorts: parts.nodePorts)
       start = end + 1
     }
     // Two lines with one identity would be one object too few.
@@ -92,23 +108,64 @@ extension KnownObjects {
     trailerStart + Array("\(checksum)\",\"objects\":\(count)}\n".utf8)
   }
 
-  private static func parts(of line: ArraySlice<UInt8>) -> (json: [UInt8], [IPAddress])? {
+  private struct Parts {
+    var json: [UInt8]
+    var clusterIPs: [IPAddress] = []
+    var nodePorts: [String: Port] = [:]
+  }
+
+  private static func parts(of line: ArraySlice<UInt8>) -> Parts? {
     guard line.last == brace else { return nil }
     if line.starts(with: objectStart) {
-      return (Array(line[(line.startIndex + objectStart.count)..<(line.endIndex - 1)]), [])
+      return Parts(json: Array(line.dropFirst(objectStart.count).dropLast()))
     }
     guard line.starts(with: assignedStart) else { return nil }
-    let start = line.startIndex + assignedStart.count
-    guard let end = line[start...].firstIndex(of: UInt8(ascii: "]")),
-      line[end...].starts(with: assignedEnd)
+    var parts = Parts(json: [])
+    var rest = line.dropFirst(assignedStart.count)
+    guard let end = rest.firstIndex(of: UInt8(ascii: "]")),
+      let addresses = clusterIPs(rest[..<end])
     else { return nil }
-    var assigned: [IPAddress] = []
-    for part in line[start..<end].split(separator: UInt8(ascii: ",")) {
-      guard part.count > 2,
-        let address = IPAddress(String(decoding: part.dropFirst().dropLast(), as: UTF8.self))
-      else { return nil }
-      assigned.append(address)
+    parts.clusterIPs = addresses
+    rest = rest[end...]
+    if rest.starts(with: assignedPorts) {
+      rest = rest.dropFirst(assignedPorts.count)
+      guard let end = rest.firstIndex(of: brace), let ports = nodePorts(rest[..<end]) else {
+        return nil
+      }
+      parts.nodePorts = ports
+      rest = rest[end...]
     }
-    return (Array(line[(end + assignedEnd.count)..<(line.endIndex - 1)]), assigned)
+    rest = rest.dropFirst()
+    guard rest.starts(with: assignedEnd) else { return nil }
+    parts.json = Array(rest.dropFirst(assignedEnd.count).dropLast())
+    return parts
+  }
+
+  /// `"10.96.1.2","fd00::2"`
+  private static func clusterIPs(_ text: ArraySlice<UInt8>) -> [IPAddress]? {
+    var addresses: [IPAddress] = []
+    for part in text.split(separator: UInt8(ascii: ",")) {
+      guard let quoted = unquoted(part), let address = IPAddress(quoted) else { return nil }
+      addresses.append(address)
+    }
+    return addresses
+  }
+
+  /// `"http":30123,"":30124`; names of ports have nothing in them that would be escaped.
+  private static func nodePorts(_ text: ArraySlice<UInt8>) -> [String: Port]? {
+    var ports: [String: Port] = [:]
+    for part in text.split(separator: UInt8(ascii: ",")) {
+      guard let colon = part.lastIndex(of: UInt8(ascii: ":")), let name = unquoted(part[..<colon]),
+        let number = Int(String(decoding: part[(colon + 1)...], as: UTF8.self)),
+        let port = Port(number), ports.updateValue(port, forKey: name) == nil
+      else { return nil }
+    }
+    return ports
+  }
+
+  private static func unquoted(_ text: ArraySlice<UInt8>) -> String? {
+    let quote = UInt8(ascii: "\"")
+    guard text.count >= 2, text.first == quote, text.last == quote else { return nil }
+    return String(decoding: text.dropFirst().dropLast(), as: UTF8.self)
   }
 }

@@ -2,19 +2,23 @@ extension KnownObjects {
   /// Merges what was read from manifests into what is known (`apply`).
   ///
   /// An object replaces its predecessor whole, but a Service keeps the clusterIPs that it omits
-  /// and its predecessor had, and gets those it lacks from `cidrs`. With `prune` the input is the
-  /// whole truth and everything else goes. The outcome does not depend on the order of `input`.
+  /// and its predecessor had, and gets those it lacks from `cidrs`; so with node ports, unless its
+  /// manifest has a clusterIP. With `prune` the input is the whole truth and everything else goes.
+  /// The outcome does not depend on the order of `input`.
   ///
   /// - Returns: the changes and what there is to say; with an error among it (`isRefused`) the
   ///   known objects are left as they were.
   public mutating func merge(
-    _ input: [ManifestObject], prune: Bool = false, cidrs: ServiceCIDRs = .standard
+    _ input: [ManifestObject], prune: Bool = false, cidrs: ServiceCIDRs = .standard,
+    nodePorts range: NodePortRange = .standard
   ) -> ChangeSet {
     var result = ChangeSet()
     let manifests = KnownObjects.withoutRepetitions(input, &result.diagnostics)
 
     let assigned = assignClusterIPs(
       manifests, prune: prune, cidrs: cidrs, &result.diagnostics)
+    let nodePorts = assignNodePorts(
+      manifests, prune: prune, range: range, &result.diagnostics)
     if result.isRefused { return result }
 
     // In place from here on: a copy of what is known would cost more than all the rest.
@@ -29,7 +33,8 @@ extension KnownObjects {
     for (i, manifest) in manifests.enumerated() {
       let id = manifest.object.id
       let new = KnownObject(
-        object: manifest.object, json: manifest.json, assignedClusterIPs: assigned[i] ?? [])
+        object: manifest.object, json: manifest.json, assignedClusterIPs: assigned[i] ?? [],
+        assignedNodePorts: nodePorts[i] ?? [:])
       let old = objects.updateValue(new, forKey: id)
       let isSame = old.map { new.isSame(as: $0) } ?? false
       let action: ObjectChange.Action = isSame ? .unchanged : old == nil ? .created : .configured

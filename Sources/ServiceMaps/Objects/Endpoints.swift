@@ -75,6 +75,8 @@ public struct Endpoints: Hashable, Sendable {
     public var addresses: [IPAddress]
     public var notReadyAddresses: [IPAddress]
     public var ports: [EndpointPort]
+    /// `nodeName` of those addresses that have one.
+    public var nodeNames: [IPAddress: String] = [:]
 
     public init(addresses: [IPAddress], notReadyAddresses: [IPAddress], ports: [EndpointPort]) {
       self.addresses = addresses

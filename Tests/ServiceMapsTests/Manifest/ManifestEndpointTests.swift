@@ -182,7 +182,7 @@ import Testing
       kind: Endpoints
       metadata: {name: web}
       subsets:
-      - addresses: [{ip: 10.0.0.1, nodeName: n}, {ip: 10.0.0.2}]
+      - addresses: [{ip: 10.0.0.1, nodeName: node-a}, {ip: 10.0.0.2}]
         notReadyAddresses: [{ip: 10.0.0.3}]
         ports: [{name: http, port: 80}, {name: dns, port: 53, protocol: UDP}]
       - addresses: [{ip: "fd00::1"}]

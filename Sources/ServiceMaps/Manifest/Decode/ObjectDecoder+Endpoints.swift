@@ -9,10 +9,13 @@ extension ObjectDecoder {
         if let port = decoder.endpointPort(node) { ports.append(port) }
       }
       decoder.checkPortNames(node)
-      endpoints.subsets.append(
-        Endpoints.Subset(
-          addresses: decoder.subsetAddresses(node, "addresses"),
-          notReadyAddresses: decoder.subsetAddresses(node, "notReadyAddresses"), ports: ports))
+      var nodeNames: [IPAddress: String] = [:]
+      var subset = Endpoints.Subset(
+        addresses: decoder.subsetAddresses(node, "addresses", &nodeNames),
+        notReadyAddresses: decoder.subsetAddresses(node, "notReadyAddresses", &nodeNames),
+        ports: ports)
+      subset.nodeNames = nodeNames
+      endpoints.subsets.append(subset)
     }
     return endpoints
   }
@@ -25,14 +28,19 @@ extension ObjectDecoder {
     return Endpoints.EndpointPort(name: name ?? "", transport: transport, port: port)
   }
 
-  private mutating func subsetAddresses(_ subset: TextNode, _ key: String) -> [IPAddress] {
+  private mutating func subsetAddresses(
+    _ subset: TextNode, _ key: String, _ nodeNames: inout [IPAddress: String]
+  ) -> [IPAddress] {
     var addresses: [IPAddress] = []
     mappings(subset, key) { decoder, node in
       if node["ip"]?.isNull ?? true { decoder.missing("ip", in: node) }
       let address = decoder.field(node, "ip") { decoder, node in
         decoder.address(node, isBackend: true)
       }
-      if let address { addresses.append(address) }
+      let nodeName = decoder.string(node, "nodeName")
+      guard let address else { return }
+      addresses.append(address)
+      nodeNames[address] = nodeName
     }
     return addresses
   }

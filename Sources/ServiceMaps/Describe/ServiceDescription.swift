@@ -1,0 +1,138 @@
+/// Everything there is to say of one Service: `describe service`.
+///
+/// The endpoints, and the reasons against them, come from the steps that make the table.
+public struct ServiceDescription: Sendable {
+  /// One entry of `spec.ports`.
+  public struct ServicePort: Sendable {
+    public var name: String
+    public var transport: TransportProtocol
+    public var port: Port
+    public var targetPort: Service.TargetPort
+    public var nodePort: Port?
+    /// All that are ready, of both families, wherever they are; what kubectl shows.
+    public var endpoints: [Backend]
+    public var counters: ServiceCounters
+  }
+
+  /// An address at which this Service is served, or would be.
+  public struct ServedAddress: Sendable {
+    public var key: FrontendKey
+    public var kind: FrontendKind
+    public var sourceRanges: [IPPrefix]
+    /// Who has the address and port instead (`Service default/other`); nil: this Service has it.
+    public var leftTo: String?
+  }
+
+  /// Frontends of one port and family that lead to the same endpoints.
+  public struct FrontendGroup: Sendable {
+    /// The name of the port in `spec.ports`.
+    public var portName: String
+    public var frontends: [ServedAddress]
+    public var inUse: [Backend]
+    public var leftOut: [LeftOutEndpoint]
+    /// What a client gets if nothing is in use.
+    public var whenEmpty: EmptyVerdict
+  }
+
+  /// With its assigned clusterIPs and node ports.
+  public var service: Service
+  public var algorithm: Algorithm
+  public var ports: [ServicePort] = []
+  public var groups: [FrontendGroup] = []
+  /// Why there are no frontends at all; nil where there may be some.
+  public var unserved: String?
+
+  /// nil when there is no such Service among the known objects.
+  public init?(
+    _ name: NamespacedName, in known: KnownObjects, options: CompileOptions = CompileOptions(),
+    counters: [ServicePortName: ServiceCounters] = [:]
+  ) {
+    guard let service = known[ObjectID(kind: .service, name: name)]?.service else { return nil }
+    self.service = service
+    algorithm = service.annotatedAlgorithm ?? options.defaultAlgorithm
+    unserved = service.reasonAgainstFrontends
+    let source = ObjectIndex(known).source(for: service)
+    let node = options.node.resolved(in: known)
+    ports = service.ports.map { port in
+      ServicePort(
+        name: port.name, transport: port.transport, port: port.port,
+        targetPort: port.targetPort ?? .number(port.port),
+        nodePort: service.nodePort(of: port),
+        endpoints: service.readyEndpoints(of: port, source, node),
+        counters: counters[
+          ServicePortName(service: name, port: port.name, transport: port.transport)]
+          ?? ServiceCounters())
+    }
+    if service.isSkipped { return }
+    var builder = TableBuilder(node: node, options: options, serviceCount: 1, isExplained: true)
+    builder.add(service, source)
+    groups = ServiceDescription.groups(
+      builder, TableCompiler(options: options).compile(known).table)
+  }
+
+  /// The claims of the Service by where they lead, in the order of `spec.ports`; `table` tells
+  /// which of them others have.
+  private static func groups(_ builder: TableBuilder, _ table: ServiceTable) -> [FrontendGroup] {
+    var served: [Int32: [ServedAddress]] = [:]
+    var seen: Set<FrontendKey> = []
+    for claim in builder.claims.sorted(by: { ($0.tier, $0.rank) < ($1.tier, $1.rank) })
+    where seen.insert(claim.key).inserted {
+      guard let winner = table.frontend(at: claim.key) else { continue }
+      let list = builder.lists[Int(claim.list)]
+      let owner = builder.owners[Int(list.owner)]
+      let isOwn = winner.service.service == owner.name && winner.kind != .hostPort
+      served[claim.list, default: []].append(
+        ServedAddress(
+          key: claim.key, kind: claim.kind,
+          sourceRanges: claim.sourceRanges.map { builder.sourceRanges[Int($0)] } ?? [],
+          leftTo: isOwn
+            ? nil
+            : "\(winner.kind == .hostPort ? "Pod" : "Service") \(winner.service.service)"))
+    }
+    return builder.lists.indices.compactMap { i in
+      guard let frontends = served[Int32(i)] else { return nil }
+      let list = builder.lists[i]
+      return FrontendGroup(
+        portName: list.portName,
+        frontends: frontends.sorted { ($0.kind.order, $0.key) < ($1.kind.order, $1.key) },
+        inUse: list.backends, leftOut: list.leftOut, whenEmpty: list.whenEmpty)
+    }
+  }
+}
+
+extension ServiceTable {
+  /// The frontend with this key; frontends are sorted.
+  fileprivate func frontend(at key: FrontendKey) -> Frontend? {
+    var (low, high) = (0, frontends.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if frontends[middle].key < key { low = middle + 1 } else { high = middle }
+    }
+    return low < frontends.count && frontends[low].key == key ? frontends[low] : nil
+  }
+}
+
+extension FrontendKind {
+  fileprivate var order: Int { FrontendKind.allCases.firstIndex(of: self) ?? 0 }
+}
+
+extension Service {
+  fileprivate var reasonAgainstFrontends: String? {
+    if isLeftToAnotherProxy {
+      return "left to another proxy by the label service.kubernetes.io/service-proxy-name"
+    }
+    if kind == .externalName { return "ExternalName is for DNS only" }
+    if isHeadless { return "headless Services are for DNS only" }
+    return clusterIPs.isEmpty ? "it has no clusterIP" : nil
+  }
+
+  fileprivate func readyEndpoints(
+    of port: ServicePort, _ source: EndpointSource, _ node: NodeIdentity
+  ) -> [Backend] {
+    IPFamily.allCases.flatMap { family in
+      EndpointQuestion(
+        port: port, publishNotReady: publishNotReadyAddresses, family: family, node: node
+      ).ask(source).candidates.filter { $0.conditions.contains(.ready) }.map(\.backend)
+    }
+  }
+}
