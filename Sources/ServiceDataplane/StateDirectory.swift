@@ -2,6 +2,7 @@
 ///
 ///     DIR/objects     the known objects; replaced as a whole
 ///     DIR/instance    which pin directory, and which life of it, this state belongs to
+///     DIR/settings    what the table depends on besides the objects, one `name=value` per line
 ///     DIR/lock        held by whoever changes anything
 public struct StateDirectory: Sendable {
   public let path: String
@@ -31,6 +32,23 @@ public struct StateDirectory: Sendable {
   public func removeObjects() throws(DataplaneError) {
     try Files.remove(objectsFile)
     Files.syncDirectory(of: objectsFile)
+  }
+
+  // MARK: Settings
+
+  public func readSettings() throws(DataplaneError) -> [String: String] {
+    let text = String(decoding: try Files.read(path + "/settings") ?? [], as: UTF8.self)
+    var result: [String: String] = [:]
+    for line in text.split(separator: "\n") {
+      guard let equals = line.firstIndex(of: "=") else { continue }
+      result[String(line[..<equals])] = String(line[line.index(after: equals)...])
+    }
+    return result
+  }
+
+  public func writeSettings(_ settings: [String: String]) throws(DataplaneError) {
+    let lines = settings.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)\n" }
+    try Files.replace(path + "/settings", with: Array(lines.joined().utf8))
   }
 
   // MARK: Instance

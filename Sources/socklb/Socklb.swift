@@ -23,6 +23,7 @@ struct Socklb: ParsableCommand {
       """,
     version: "socklb \(version) (table layout \(Dataplane.layoutVersion))",
     subcommands: [
-      Attach.self, Detach.self, Apply.self, Delete.self, Diff.self, Dump.self, Status.self,
+      Attach.self, Detach.self, Apply.self, Delete.self, Diff.self, Dump.self,
+      Describe.self, Status.self,
     ])
 }

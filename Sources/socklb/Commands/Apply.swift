@@ -15,6 +15,7 @@ struct Apply: ParsableCommand {
   @OptionGroup var common: CommonOptions
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var allocation: AllocationOptions
+  @OptionGroup var node: NodeOptions
 
   @Flag(name: .long, help: "The input is the whole truth: every other known object goes.")
   var prune = false
@@ -36,7 +37,7 @@ struct Apply: ParsableCommand {
     try common.run {
       // The input first: its problems are the user's to mend, whatever the state of this node.
       let objects = try Change.decode(manifests)
-      let session = dryRun ? nil : try WriteSession(common)
+      let session = dryRun ? nil : try WriteSession(common, node: node)
       if prune && !allowEmpty && !objects.contains(where: { $0.object.kind == .service }) {
         Output.error(
           "--prune would remove every Service, because the input has none; "
@@ -44,8 +45,11 @@ struct Apply: ParsableCommand {
         throw Exit.failure
       }
       let known = try session?.known ?? knownForDryRun()
-      let change = try Change(known) { known in
-        known.merge(objects, prune: prune, cidrs: allocation.cidrs)
+      let options = try session?.options ?? optionsForDryRun()
+      let change = try Change(known, options: options) { known in
+        known.merge(
+          objects, prune: prune, cidrs: allocation.cidrs,
+          nodePorts: allocation.serviceNodePortRange)
       }
       try session?.commit(change)
       try Apply.report(change, output, suffix: dryRun ? " (dry run)" : "")
@@ -61,6 +65,11 @@ struct Apply: ParsableCommand {
       Output.message("note: \(error); this dry run starts from nothing")
       return KnownObjects()
     }
+  }
+
+  private func optionsForDryRun() -> CompileOptions {
+    let kept = (try? common.stateDirectory.readSettings()) ?? [:]
+    return NodeOptions.compileOptions(node.settings(over: kept))
   }
 
   static func report(_ change: Change, _ format: DumpFormat, suffix: String = "") throws {

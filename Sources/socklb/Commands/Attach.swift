@@ -12,6 +12,7 @@ struct Attach: ParsableCommand {
       """)
 
   @OptionGroup var common: CommonOptions
+  @OptionGroup var node: NodeOptions
 
   @Option(
     name: .long,
@@ -29,6 +30,22 @@ struct Attach: ParsableCommand {
 
   @Option(name: .long, help: "Room for this many backends of all Services together, per family.")
   var maxBackends = Capacities().backends
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "What session affinity takes for one client among processes on the host network: netns "
+        + "(all of them are one, as with kube-proxy) or cgroup.", valueName: "scope"))
+  var hostAffinity = HostAffinity.netns
+
+  @Flag(
+    name: .long,
+    help: "Let clients through loadBalancerSourceRanges whose source address is not known.")
+  var allowUnknownSources = false
+
+  enum HostAffinity: String, ExpressibleByArgument, CaseIterable {
+    case netns, cgroup
+  }
 
   func validate() throws {
     for (option, value) in [
@@ -60,7 +77,9 @@ struct Attach: ParsableCommand {
       let cgroups: [Cgroup] =
         cgroup.isEmpty ? [try .root()] : try cgroup.map { try Cgroup(path: $0) }
       let (known, _) = try KnownStore.load(state)
-      let compiled = TableCompiler().compile(known)
+      let settings = node.settings(over: try state.readSettings())
+      let options = NodeOptions.compileOptions(settings)
+      let compiled = TableCompiler(options: options).compile(known)
       Output.diagnostics(compiled.diagnostics)
       let instance = KernelTables.Instance.random()
       // Before the pins appear: pins without their state would be refused.
@@ -69,9 +88,15 @@ struct Attach: ParsableCommand {
         pin: common.pin, cgroups: unique(cgroups),
         capacities: Capacities(
           services: maxServices, frontends: maxFrontends, backends: maxBackends),
-        instance: instance
+        instance: instance,
+        settings: KernelTables.Settings(
+          hostNetworkNamespace: KernelTables.Settings.ownNetworkNamespace,
+          hostAffinityByCgroup: hostAffinity == .cgroup,
+          allowsUnknownSource: allowUnknownSources)
       ) { (tables) throws(DataplaneError) in
+        _ = try tables.refreshSources(for: compiled.table)
         try tables.commit(tables.prepare(compiled.table))
+        try state.writeSettings(settings)
       }
       for cgroup in unique(cgroups) { Output.message("attached to \(cgroup.path)") }
       Output.message(

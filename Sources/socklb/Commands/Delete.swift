@@ -22,12 +22,10 @@ struct Delete: ParsableCommand {
 
   func validate() throws {
     if manifests.filenames.isEmpty {
-      guard what.count >= 2, ["service", "services", "svc"].contains(what[0]) else {
+      guard what.count >= 2, ServiceNames.isKind(what[0]) else {
         throw ValidationError("-f FILE, or `service NAMESPACE/NAME` is needed")
       }
-      for name in what.dropFirst() where Delete.parse(name) == nil {
-        throw ValidationError("'\(name)' is no NAMESPACE/NAME")
-      }
+      _ = try ServiceNames.parse(what.dropFirst())
     } else if !what.isEmpty {
       throw ValidationError("either -f or `service NAMESPACE/NAME`, not both")
     }
@@ -39,20 +37,21 @@ struct Delete: ParsableCommand {
       let session = try WriteSession(common)
       let change: Change
       if what.isEmpty {
-        change = try Change(session.known) { $0.delete(objects) }
+        change = try Change(session.known, options: session.options) { $0.delete(objects) }
       } else {
-        change = try deleteServices(session.known)
+        change = try deleteServices(session)
       }
       try session.commit(change)
       try Apply.report(change, .text)
     }
   }
 
-  private func deleteServices(_ known: KnownObjects) throws -> Change {
+  private func deleteServices(_ session: WriteSession) throws -> Change {
     var missing = false
-    let change = try Change(known) { known in
+    let names = try ServiceNames.parse(what.dropFirst())
+    let change = try Change(session.known, options: session.options) { known in
       var all = ChangeSet()
-      for name in what.dropFirst().compactMap(Delete.parse) {
+      for name in names {
         let one = known.deleteService(name)
         if one.isRefused {
           missing = true
@@ -64,13 +63,5 @@ struct Delete: ParsableCommand {
     }
     if missing { throw Exit.failure }
     return change
-  }
-
-  private static func parse(_ text: String) -> NamespacedName? {
-    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count <= 2, !parts.contains("") else { return nil }
-    return parts.count == 1
-      ? NamespacedName(namespace: "default", name: parts[0])
-      : NamespacedName(namespace: parts[0], name: parts[1])
   }
 }

@@ -14,6 +14,7 @@ struct Diff: ParsableCommand {
   @OptionGroup var common: CommonOptions
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var allocation: AllocationOptions
+  @OptionGroup var node: NodeOptions
 
   @Flag(name: .long, help: "The input is the whole truth: every other known object would go.")
   var prune = false
@@ -34,15 +35,19 @@ struct Diff: ParsableCommand {
   private func diff() throws {
     let objects = try Change.decode(manifests)
     let (known, _) = try KnownStore.load(common.stateDirectory)
+    let kept = try common.stateDirectory.readSettings()
+    let options = NodeOptions.compileOptions(node.settings(over: kept))
     let live: ServiceTable
     if Dataplane.isAttached(pin: common.pin) {
       live = try Dataplane(pin: common.pin).tables.readSnapshot().table
     } else {
       Output.message("note: nothing is attached at \(common.pin); comparing with what is known")
-      live = TableCompiler().compile(known).table
+      live = TableCompiler(options: options).compile(known).table
     }
-    let change = try Change(known) { known in
-      known.merge(objects, prune: prune, cidrs: allocation.cidrs)
+    let change = try Change(known, options: options) { known in
+      known.merge(
+        objects, prune: prune, cidrs: allocation.cidrs,
+        nodePorts: allocation.serviceNodePortRange)
     }
     let difference = TableDiff(from: live, to: change.table)
     try Output.data(difference.unified())

@@ -11,14 +11,14 @@ struct Change {
   /// Changes `known` and computes the table. Everything there is to say is said; when the input
   /// is refused, this throws with exit code 65 and nothing has happened.
   init(
-    _ known: KnownObjects, diagnostics: [Diagnostic] = [],
+    _ known: KnownObjects, options: CompileOptions,
     _ body: (inout KnownObjects) -> ChangeSet
   ) throws {
     var known = known
     changes = body(&known)
     Output.diagnostics(changes.diagnostics)
     if changes.isRefused { throw Exit.badManifest }
-    let compiled = TableCompiler().compile(known)
+    let compiled = TableCompiler(options: options).compile(known)
     Output.diagnostics(compiled.diagnostics)
     if compiled.diagnostics.contains(where: { $0.severity == .error }) { throw Exit.badManifest }
     self.known = known
@@ -54,10 +54,15 @@ struct WriteSession {
   let lock: StateLock
   let dataplane: Dataplane
   let known: KnownObjects
+  let options: CompileOptions
   private let knownBytes: [UInt8]?
+  private let keptSettings: [String: String]
+  private let settings: [String: String]
 
   /// - Throws: when nothing is attached, or the pins belong to another state.
-  init(_ common: CommonOptions) throws(DataplaneError) {
+  init(
+    _ common: CommonOptions, node: NodeOptions? = nil
+  ) throws(DataplaneError) {
     self.common = common
     try Capabilities.check()
     // Before the lock, which would make the state directory.
@@ -71,6 +76,9 @@ struct WriteSession {
     dataplane = try Dataplane(pin: common.pin)
     try state.checkOwner(of: dataplane)
     (known, knownBytes) = try KnownStore.load(state)
+    keptSettings = try state.readSettings()
+    settings = node?.settings(over: keptSettings) ?? keptSettings
+    options = NodeOptions.compileOptions(settings)
   }
 
   /// Makes a change last: on disk first, so that a crash in between is mended by whoever comes
@@ -81,8 +89,11 @@ struct WriteSession {
     let bytes = change.changes.isChange || knownBytes == nil ? change.known.encode() : nil
     if let bytes { try state.writeObjects(bytes) }
     do {
+      if settings != keptSettings { try state.writeSettings(settings) }
+      _ = try dataplane.tables.refreshSources(for: change.table)
       try dataplane.tables.commit(prepared)
     } catch {
+      if settings != keptSettings { try? state.writeSettings(keptSettings) }
       if bytes != nil {
         if let knownBytes {
           try? state.writeObjects(knownBytes)

@@ -66,6 +66,13 @@ struct AllocationOptions: ParsableArguments {
         + "are left for hand-picked ones.", valueName: "cidrs"))
   var serviceCidr = ServiceCIDRs.standard
 
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Ports from which NodePort and LoadBalancer Services without a clusterIP get their node "
+        + "ports.", valueName: "range"))
+  var serviceNodePortRange = NodePortRange.standard
+
   var cidrs: ServiceCIDRs { serviceCidr }
 }
 
