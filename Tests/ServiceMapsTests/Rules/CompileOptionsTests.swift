@@ -123,7 +123,8 @@ import Testing
       Pod.ContainerPort(name: "local", port: port(81), hostPort: port(8081), hostIP: ip("::1")),
       Pod.ContainerPort(name: "lo", port: port(82), hostPort: port(8082), hostIP: ip("127.0.0.1")),
     ]
-    let result = table([pod("default/web", ["10.0.0.1", "fd00::1"], labels: [:], ports: ports)], options)
+    let result = table(
+      [pod("default/web", ["10.0.0.1", "fd00::1"], labels: [:], ports: ports)], options)
     #expect(
       result.frontends.map { "\($0.key) \($0.service) \($0.backends)" } == [
         "127.0.0.1:8082/TCP default/web:lo [10.0.0.1:82]",

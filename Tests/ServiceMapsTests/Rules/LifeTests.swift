@@ -52,7 +52,11 @@ import Testing
       $0.ports[0].nodePort = port(30_080)
     }
     #expect(apply(node) == up + ["127.0.0.1:30080/TCP default/web [10.0.0.1:8080]"])
-    #expect(apply(web { $0.isHeadless = true; $0.clusterIPs = [] }) == [])
+    #expect(
+      apply(
+        web {
+          $0.isHeadless = true; $0.clusterIPs = []
+        }) == [])
     #expect(apply(web()) == up)
   }
 
