@@ -71,6 +71,7 @@ public struct Dataplane: Sendable {
   ///   - fill: writes the first table; when it throws, nothing stays.
   public static func attach(
     pin: String, cgroups: [Cgroup], capacities: Capacities, instance: KernelTables.Instance,
+    settings: KernelTables.Settings = KernelTables.Settings(),
     fill: (KernelTables) throws(DataplaneError) -> Void
   ) throws(DataplaneError) -> Dataplane {
     try BPFFileSystem.prepare(for: pin)
@@ -78,7 +79,7 @@ public struct Dataplane: Sendable {
     _ = try layout.building.tearDown()
     let object = try bpf { () throws(BPFError) in try load(capacities) }
     let tables = try KernelTables { name throws(BPFError) in try object.map(name) }
-    tables.initialize(instance: instance)
+    tables.initialize(instance: instance, settings: settings)
     try fill(tables)
     do {
       try layout.building.create()
@@ -100,14 +101,14 @@ public struct Dataplane: Sendable {
   private static func load(_ capacities: Capacities) throws(BPFError) -> LoadedObject {
     var object = try OpenObject(elf: SocketPrograms.elf, name: "socklb")
     for family in ["4", "6"] {
-      for map in ["keys", "frontends"] {
+      for map in ["keys", "frontends", "guards"] {
         try object.setMaxEntries(capacities.frontends, ofMap: map + family)
       }
       try object.setMaxEntries(capacities.physicalLists, ofMap: "lists" + family)
       for map in ["slots", "endpoints"] {
         try object.setMaxEntries(capacities.physicalBackends, ofMap: map + family)
       }
-      for map in ["counters", "services"] {
+      for map in ["counters", "services", "policies"] {
         try object.setMaxEntries(capacities.physicalServices, ofMap: map + family)
       }
     }

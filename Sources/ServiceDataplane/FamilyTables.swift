@@ -5,7 +5,8 @@ import ServiceMaps
 /// The maps of one family, opened for writing.
 struct FamilyTables<Wire: WireFamily>: Sendable
 where
-  Wire.Key: BitwiseCopyable, Wire.WireFrontend: BitwiseCopyable, Wire.WireSlot: BitwiseCopyable
+  Wire.Key: BitwiseCopyable, Wire.WireFrontend: BitwiseCopyable, Wire.WireSlot: BitwiseCopyable,
+  Wire.WireGuard: BitwiseCopyable, Wire.WireRange: BitwiseCopyable
 {
   let keys: HashMap<Wire.Key, UInt32>
   let frontends: MappedArray<Wire.WireFrontend>
@@ -13,12 +14,18 @@ where
   let slots: MappedArray<Wire.WireSlot>
   let endpoints: MappedArray<svc_endpoint>
   let services: HashMap<UInt32, svc_service>
+  let policies: MappedArray<svc_policy>
+  let guards: HashMap<Wire.WireGuard, UInt32>
+  let ranges: HashMap<Wire.WireRange, UInt32>
   let counters: PerCPUArray<svc_counters>
   let capacities: Capacities
 
   /// The names of the maps, without the family.
   static var mapNames: [String] {
-    ["keys", "frontends", "lists", "slots", "endpoints", "services", "counters"]
+    [
+      "keys", "frontends", "lists", "slots", "endpoints", "services", "counters", "policies",
+      "guards", "ranges",
+    ]
   }
 
   /// - Parameter open: opens a map by the name it has in the BPF object.
@@ -30,6 +37,9 @@ where
     slots = try MappedArray(open("slots" + family))
     endpoints = try MappedArray(open("endpoints" + family))
     services = try HashMap(open("services" + family))
+    policies = try MappedArray(open("policies" + family))
+    guards = try HashMap(open("guards" + family))
+    ranges = try HashMap(open("ranges" + family))
     counters = try PerCPUArray(open("counters" + family))
     self.capacities = capacities
   }
@@ -58,7 +68,19 @@ where
     for (id, wire) in try services.all() {
       if let record = ServiceRecord(wire: wire) { state.services[id] = record }
     }
+    for (wire, _) in try guards.all() { state.guards.insert(Wire.address(wire)) }
+    try readRanges(into: &state)
     return state
+  }
+
+  private func readRanges(into state: inout FamilyState) throws(BPFError) {
+    for (wire, _) in try ranges.all() {
+      let write = Wire.range(wire)
+      state.frontends[write.frontend]?.sourceRanges.append(write.range)
+    }
+    for (index, record) in state.frontends where record.sourceRanges.count > 1 {
+      state.frontends[index]?.sourceRanges.sort()
+    }
   }
 
   private func readSlots(end: Int) -> [Slot] {
@@ -101,6 +123,7 @@ where
       for value in perCPU {
         sum.translated &+= value.translated
         sum.refused &+= value.refused
+        sum.denied &+= value.denied
       }
       if sum != ServiceCounters() { result[id] = sum }
     }
@@ -114,6 +137,7 @@ where
     // Out of sight.
     try services.update(plan.services.map(\.id), plan.services.map(\.record.wire))
     try counters.clear(plan.services.filter(\.isNew).map(\.id))
+    for write in plan.services { store(write) }
     for write in plan.newEndpoints { endpoints.store(write.record.wire, at: write.id) }
     for write in plan.slots {
       for (offset, slot) in write.slots.enumerated() {
@@ -124,15 +148,19 @@ where
     for write in plan.newFrontends {
       frontends.store(Wire.frontend(write.record), at: write.index)
     }
+    try ranges.update(plan.insertRanges.map(Wire.range), plan.insertRanges.map { _ in 1 })
     // In sight.
     for write in plan.retargets {
-      frontends.store(write.record.kind.wire.rawValue, at: write.index, offset: Wire.kindOffset)
+      frontends.store(write.record.flags, at: write.index, offset: Wire.flagsOffset)
       frontends.publish(write.record.target, at: write.index, offset: Wire.targetOffset)
     }
     for write in plan.publishLists { lists.publish(write.range.word, at: write.list) }
     try keys.update(
       plan.insertKeys.map { Wire.key($0.record.key) }, plan.insertKeys.map(\.index))
     try keys.delete(plan.deleteKeys.map { Wire.key($0.record.key) })
+    try ranges.delete(plan.deleteRanges.map(Wire.range))
+    try guards.update(plan.insertGuards.map(Wire.guarding), plan.insertGuards.map { _ in 1 })
+    try guards.delete(plan.deleteGuards.map(Wire.guarding))
     for write in plan.releasedEndpoints {
       let wire = write.record.wire
       // One word, so that no program sees the new generation with the old service.
@@ -140,5 +168,12 @@ where
         (UInt64(wire.service) << 32 | UInt64(wire.generation)).littleEndian, at: write.id)
     }
     try services.delete(plan.deletedServices)
+  }
+
+  /// Round robin goes on where it was when a service port stays.
+  private func store(_ write: FamilyPlan.ServiceWrite) {
+    var policy = write.record.policy
+    if !write.isNew { policy.next = policies[write.id].next }
+    policies.store(policy, at: write.id)
   }
 }

@@ -10,6 +10,9 @@ public struct KernelTables: Sendable {
   private let header: MappedArray<svc_header>
   private let v4: FamilyTables<WireV4>
   private let v6: FamilyTables<WireV6>
+  private let guardFilter: MappedArray<svc_guard_filter>
+  let affinities: HashMap<svc_affinity_key, svc_affinity>
+  let sources: HashMap<UInt64, svc_source>
   private let grace: GracePeriod
 
   private static let generationOffset = MemoryLayout<svc_header>.offset(of: \.generation) ?? 8
@@ -26,6 +29,9 @@ public struct KernelTables: Sendable {
         physicalBackends: try open("slots4").maxEntries)
       v4 = try FamilyTables(capacities: capacities, open: open)
       v6 = try FamilyTables(capacities: capacities, open: open)
+      guardFilter = try MappedArray(open("guard_filter"))
+      affinities = try HashMap(open("affinities"))
+      sources = try HashMap(open("sources"))
       grace = try GracePeriod()
     } catch {
       throw .bpf(error)
@@ -34,7 +40,8 @@ public struct KernelTables: Sendable {
 
   /// Names of all maps besides `header`, as the BPF object has them.
   static var mapNames: [String] {
-    FamilyTables<WireV4>.mapNames.flatMap { [$0 + "4", $0 + "6"] } + ["peers", "flows"]
+    FamilyTables<WireV4>.mapNames.flatMap { [$0 + "4", $0 + "6"] }
+      + ["peers", "flows", "guard_filter", "affinities", "sources"]
   }
 
   public var capacities: Capacities { v4.capacities }
@@ -51,11 +58,39 @@ public struct KernelTables: Sendable {
     }
   }
 
-  func initialize(instance: Instance) {
+  func initialize(instance: Instance, settings: Settings) {
     header.store(
       svc_header(
         layout_version: UInt32(SVC_LAYOUT_VERSION), grace_pending: 0, generation: 0,
-        instance_high: instance.high, instance_low: instance.low), at: 0)
+        instance_high: instance.high, instance_low: instance.low,
+        host_netns: settings.hostNetworkNamespace, options: settings.options, zero: 0), at: 0)
+  }
+
+  /// What attach decides for the life of the data plane.
+  public struct Settings: Sendable {
+    /// SO_NETNS_COOKIE of the namespace in which attach runs; 0 when it is not known.
+    public var hostNetworkNamespace: UInt64
+    /// Session affinity tells clients on the host network apart by cgroup.
+    public var hostAffinityByCgroup: Bool
+    /// A client whose source address is not known passes loadBalancerSourceRanges.
+    public var allowsUnknownSource: Bool
+
+    public init(
+      hostNetworkNamespace: UInt64 = 0, hostAffinityByCgroup: Bool = false,
+      allowsUnknownSource: Bool = false
+    ) {
+      self.hostNetworkNamespace = hostNetworkNamespace
+      self.hostAffinityByCgroup = hostAffinityByCgroup
+      self.allowsUnknownSource = allowsUnknownSource
+    }
+
+    /// The cookie of the namespace that this process is in; 0 when the kernel does not say.
+    public static var ownNetworkNamespace: UInt64 { NetworkNamespaces.ownCookie }
+
+    var options: UInt32 {
+      (hostAffinityByCgroup ? SVC_OPTION_HOST_AFFINITY_BY_CGROUP.rawValue : 0)
+        | (allowsUnknownSource ? SVC_OPTION_ALLOW_UNKNOWN_SOURCE.rawValue : 0)
+    }
   }
 
   public var layoutVersion: UInt32 { header[0].layout_version }
@@ -120,6 +155,7 @@ public struct KernelTables: Sendable {
         let value = values[id] ?? ServiceCounters()
         result[record.name, default: ServiceCounters()].translated &+= value.translated
         result[record.name, default: ServiceCounters()].refused &+= value.refused
+        result[record.name, default: ServiceCounters()].denied &+= value.denied
       }
     }
     return result
@@ -167,7 +203,7 @@ public struct KernelTables: Sendable {
         }
         compacted = true
       }
-      try write(plans)
+      try write(plans, from: states)
       if plans.allSatisfy(\.isComplete) { break }
       states = try readStates()
       plans = try plan(states, preparation.table)
@@ -188,21 +224,36 @@ public struct KernelTables: Sendable {
     return plans
   }
 
-  private func write(_ plans: [FamilyPlan]) throws(DataplaneError) {
+  private func write(
+    _ plans: [FamilyPlan], from states: [FamilyState]
+  ) throws(DataplaneError) {
     let generation = self.generation / 2 * 2
     setGeneration(generation + 1)
     let frees = plans.contains(where: \.frees)
     if frees { setGracePending(true) }
+    // A bit too many costs a lookup, one too few a guard: bits come first and go last.
+    let before = Set(states.flatMap { $0.guards })
+    let after = before.union(plans.flatMap(\.insertGuards)).subtracting(
+      plans.flatMap(\.deleteGuards))
     do {
+      setGuardFilter(before.union(after))
       for plan in plans {
         if plan.family == .v4 { try v4.apply(plan) } else { try v6.apply(plan) }
       }
+      setGuardFilter(after)
     } catch {
       setGeneration(generation + 2)
       throw .bpf(error)
     }
     setGeneration(generation + 2)
     if frees { try waitIfPending() }
+  }
+
+  private func setGuardFilter(_ addresses: Set<IPAddress>) {
+    for (index, word) in GuardFilter.words(for: addresses).enumerated()
+    where guardFilter.acquire(at: 0, offset: index * 8) != word {
+      guardFilter.publish(word, at: 0, offset: index * 8)
+    }
   }
 
   /// What an earlier writer freed may be used again only when no program can see it any more.

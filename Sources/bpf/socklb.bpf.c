@@ -20,28 +20,41 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-static __always_inline int refuse(int error)
+static __always_inline int deny(int error)
 {
 	bpf_set_retval(-error);
 	return DENY;
 }
 
-static __always_inline enum verdict find_frontend(const struct endpoint_address *to,
-						  int hook_family, __u8 protocol, __u64 *target)
+/* docs/conformance.md says why these errors. */
+static __always_inline int refuse(enum verdict verdict)
 {
-	if (hook_family == 4 || is_mapped(to->w))
-		return find_frontend4(to, protocol, target);
-	return find_frontend6(to, protocol, target);
+	if (verdict == DROPPED)
+		return deny(EHOSTUNREACH);
+	if (verdict == DENIED)
+		return deny(EACCES);
+	return deny(ECONNREFUSED);
 }
 
-static __always_inline enum verdict pick_backend(const struct endpoint_address *to, int hook_family,
-						 __u64 target, struct svc_flow *flow)
+static __always_inline enum verdict find_frontend(const struct endpoint_address *to,
+						  int hook_family, __u8 protocol,
+						  struct frontend *found)
+{
+	if (hook_family == 4 || is_mapped(to->w))
+		return find_frontend4(to, protocol, found);
+	return find_frontend6(to, protocol, found);
+}
+
+static __always_inline enum verdict pick_backend(struct bpf_sock_addr *ctx,
+						 const struct endpoint_address *to, int hook_family,
+						 const struct frontend *frontend,
+						 struct svc_flow *flow)
 {
 	copy_words(flow->vip_be, to->w);
 	flow->vip_port_be = to->port_be;
 	if (hook_family == 4 || is_mapped(to->w))
-		return pick_backend4(target, flow);
-	return pick_backend6(target, flow);
+		return pick_backend4(ctx, frontend, flow);
+	return pick_backend6(ctx, frontend, flow);
 }
 
 static __always_inline int still_usable(const struct svc_flow *flow, int hook_family)
@@ -51,12 +64,13 @@ static __always_inline int still_usable(const struct svc_flow *flow, int hook_fa
 	return still_usable6(flow);
 }
 
-static __always_inline void count_again(const struct svc_flow *flow, int hook_family)
+static __always_inline void count_flow(const struct svc_flow *flow, int hook_family,
+				       enum verdict verdict)
 {
 	if (hook_family == 4 || is_mapped(flow->vip_be))
-		count(&counters4, flow->service, TRANSLATED);
+		count(&counters4, flow->service, verdict);
 	else
-		count(&counters6, flow->service, TRANSLATED);
+		count(&counters6, flow->service, verdict);
 }
 
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family)
@@ -65,25 +79,30 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 	struct endpoint_address to;
 	struct svc_flow flow = {};
 	enum verdict verdict;
-	__u64 target = 0;
+	struct frontend frontend = {};
 
 	if (!sk)
 		return ALLOW;
 	read_address(ctx, hook_family, &to);
-	verdict = find_frontend(&to, hook_family, ctx->protocol, &target);
-	if (verdict == TRANSLATED)
-		verdict = pick_backend(&to, hook_family, target, &flow);
-	if (verdict == TRANSLATED) {
-		/* No room for the reverse address: better no connection than one that lies. */
-		if (!remember_peer(sk, &flow))
-			return refuse(ENOMEM);
-		write_address(ctx, hook_family, flow.backend_be, flow.backend_port_be);
+	verdict = find_frontend(&to, hook_family, ctx->protocol, &frontend);
+	if (verdict == NOT_A_SERVICE) {
+		forget_peer(sk);
+		if (ctx->protocol == IPPROTO_UDP)
+			forget_flows_to(sk, &to);
 		return ALLOW;
 	}
-	forget_peer(sk);
-	if (ctx->protocol == IPPROTO_UDP)
-		forget_flows_to(sk, &to);
-	return verdict == NO_BACKEND ? refuse(ECONNREFUSED) : ALLOW;
+	/* A refused connect() leaves the socket as it was. */
+	if (verdict != TRANSLATED)
+		return refuse(verdict);
+	verdict = pick_backend(ctx, &to, hook_family, &frontend, &flow);
+	/* No room for the reverse address: better no connection than one that lies. */
+	if (verdict == TRANSLATED && !remember_peer(sk, &flow))
+		return deny(ENOMEM);
+	count_flow(&flow, hook_family, verdict);
+	if (verdict != TRANSLATED)
+		return refuse(verdict);
+	write_address(ctx, hook_family, flow.backend_be, flow.backend_port_be);
+	return ALLOW;
 }
 
 static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family)
@@ -93,35 +112,37 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	struct svc_flows *all;
 	struct svc_flow *flow, fresh = {};
 	enum verdict verdict;
-	__u64 target = 0;
+	struct frontend frontend = {};
 
 	if (!sk)
 		return ALLOW;
 	read_address(ctx, hook_family, &to);
 	if (is_send_to_peer(sk, hook_family, &to))
 		return ALLOW;
-	verdict = find_frontend(&to, hook_family, ctx->protocol, &target);
+	verdict = find_frontend(&to, hook_family, ctx->protocol, &frontend);
 	if (verdict == NOT_A_SERVICE) {
 		forget_flows_to(sk, &to);
 		return ALLOW;
 	}
-	if (verdict == NO_BACKEND)
-		return refuse(ECONNREFUSED);
+	if (verdict != TRANSLATED)
+		return refuse(verdict);
 
 	all = bpf_sk_storage_get(&flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!all)
-		return refuse(ENOMEM);
+		return deny(ENOMEM);
 	/* A socket stays with its backend for as long as that backend is there. */
 	flow = find_flow(all, &to);
-	if (flow && flow->service == target >> 32 && still_usable(flow, hook_family)) {
-		count_again(flow, hook_family);
+	if (flow && flow->service == frontend.target >> 32 && still_usable(flow, hook_family)) {
+		count_flow(flow, hook_family, TRANSLATED);
 		write_address(ctx, hook_family, flow->backend_be, flow->backend_port_be);
 		return ALLOW;
 	}
-	if (pick_backend(&to, hook_family, target, &fresh) != TRANSLATED) {
+	verdict = pick_backend(ctx, &to, hook_family, &frontend, &fresh);
+	count_flow(&fresh, hook_family, verdict);
+	if (verdict != TRANSLATED) {
 		if (flow)
 			flow->backend_port_be = 0;
-		return refuse(ECONNREFUSED);
+		return refuse(verdict);
 	}
 	if (!flow)
 		flow = new_flow(all);

@@ -56,7 +56,7 @@ let commandTests: [KernelTest] = [
     try check(counters.contains("shop/web:http") && counters.contains("3"), counters)
     try check(!Disk.exists(sandbox.state), "dump made a state directory")
   },
-  KernelTest("command_not_attached_names_attach") { sandbox in
+  KernelTest("command_not_attached_names_attach", inVM: false) { sandbox in
     for arguments in [["dump"], ["status"]] {
       let outcome = try sandbox.run(arguments)
       try checkEqual(outcome.code, 1, "socklb \(arguments): \(outcome.all)")
@@ -64,7 +64,7 @@ let commandTests: [KernelTest] = [
       try check(outcome.errors.contains("socklb attach"), outcome.all)
     }
   },
-  KernelTest("command_attach_refuses_what_is_no_cgroup") { sandbox in
+  KernelTest("command_attach_refuses_what_is_no_cgroup", inVM: false) { sandbox in
     let plain = try sandbox.run(["attach", "--cgroup", sandbox.directory])
     try checkEqual(plain.code, 69, plain.all)
     try check(plain.errors.contains("cgroup2"), plain.all)

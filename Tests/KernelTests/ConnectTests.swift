@@ -26,6 +26,26 @@ let connectTests: [KernelTest] = Variant.allCases.flatMap { variant in
       try checkEqual(
         try dataplane.counters(), ServiceCounters(translated: 1, refused: 0), "the counters")
     },
+    KernelTest("\(hook)_tcp_blocking_and_not") { sandbox in
+      let pods = try Pods(variant, SK_TCP, 1...3)
+      let (vip, empty) = (variant.vip(1), variant.vip(2))
+      try sandbox.attach([
+        frontend(vip, .tcp, pods.places), frontend(empty, .tcp, of: "test/empty", []),
+      ])
+      for blocking in [false, true] {
+        let client = try Socket(variant, SK_TCP)
+        if blocking { try client.block() }
+        let error = client.connectError(vip)
+        try checkEqual(error, 0, "connect, blocking: \(blocking)")
+        try check(sk_wait(client.descriptor, 1, 2000) == 1, "the connection was not made")
+        try checkEqual(sk_error(client.descriptor), 0, "SO_ERROR")
+        try checkEqual(try client.peerName, vip, "getpeername")
+        _ = try pods.accept()
+        let other = try Socket(variant, SK_TCP)
+        if blocking { try other.block() }
+        try checkEqual(other.connectError(empty), refused, "connect without a backend")
+      }
+    },
     KernelTest("\(hook)_udp_connected_shows_the_vip") { sandbox in
       let pods = try Pods(variant, SK_UDP, 1...3)
       let vip = variant.vip(1)

@@ -42,6 +42,36 @@ let datagramTests: [KernelTest] = Variant.allCases.flatMap { variant in
         }
       }
     },
+    KernelTest("\(hook)_shows_the_vip_last_written_to_when_two_share_a_backend") { sandbox in
+      let pods = try Pods(variant, SK_UDP, 1...1)
+      let vips = (1...3).map { variant.vip($0) }
+      try sandbox.attach(
+        vips.enumerated().map { number, vip in
+          try frontend(vip, .udp, of: "test/web-\(number)", pods.places)
+        })
+      let client = try Socket(variant, SK_UDP)
+      for vip in vips + vips.reversed() + [vips[1], vips[2], vips[1]] {
+        try client.send("x", to: vip)
+        try pods.echo()
+        try checkEqual(try client.receive()?.from, vip, "the source of the reply")
+      }
+    },
+    KernelTest("\(hook)_serves_more_vips_than_a_socket_remembers") { sandbox in
+      let vips = (1...20).map { variant.vip($0) }
+      let pods = try vips.indices.map { try Pods(variant, SK_UDP, [$0 % 16 + 1], port: 9000 + $0) }
+      try sandbox.attach(
+        zip(vips, pods).enumerated().map { number, pair in
+          try frontend(pair.0, .udp, of: "test/web-\(number)", pair.1.places)
+        })
+      let client = try Socket(variant, SK_UDP)
+      for _ in 1...2 {
+        for (vip, pod) in zip(vips, pods) {
+          try client.send("x", to: vip)
+          try pod.echo()
+          try checkEqual(try client.receive()?.from, vip, "the source of the reply")
+        }
+      }
+    },
   ]
 }
 

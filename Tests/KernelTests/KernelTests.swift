@@ -71,6 +71,7 @@ struct KernelTests {
 }
 
 let allTests: [KernelTest] =
-  connectTests + refusalTests + datagramTests + stickyTests + reconnectTests
+  connectTests + refusalTests + datagramTests + threadTests + stickyTests + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
-  + graceTests + lifeTests + layoutTests + commandTests + manifestTests + stateTests
+  + policyTests + verdictTests + graceTests + lifeTests + layoutTests + commandTests + manifestTests
+  + stateTests

@@ -44,6 +44,12 @@ private let elements: [(name: String, key: Int, value: Int)] = [
   ("endpoints4", 4, size(svc_endpoint.self)), ("endpoints6", 4, size(svc_endpoint.self)),
   ("counters4", 4, size(svc_counters.self)), ("counters6", 4, size(svc_counters.self)),
   ("services4", 4, size(svc_service.self)), ("services6", 4, size(svc_service.self)),
+  ("policies4", 4, size(svc_policy.self)), ("policies6", 4, size(svc_policy.self)),
+  ("guards4", size(svc_guard4.self), 4), ("guards6", size(svc_guard6.self), 4),
+  ("ranges4", size(svc_range4.self), 4), ("ranges6", size(svc_range6.self), 4),
+  ("guard_filter", 4, size(svc_guard_filter.self)),
+  ("affinities", size(svc_affinity_key.self), size(svc_affinity.self)),
+  ("sources", 8, size(svc_source.self)),
   ("peers", 4, size(svc_flow.self)), ("flows", 4, size(svc_flows.self)),
 ]
 
@@ -78,13 +84,13 @@ private let layouts: [BTFStruct] = [
     svc_frontend4.self,
     [
       ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol),
-      ("zero_key", \.zero_key), ("target", \.target), ("kind", \.kind), ("zero", \.zero),
+      ("zero_key", \.zero_key), ("target", \.target), ("flags", \.flags), ("zero", \.zero),
     ]),
   layout(
     svc_frontend6.self,
     [
       ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol),
-      ("zero_key", \.zero_key), ("kind", \.kind), ("target", \.target),
+      ("zero_key", \.zero_key), ("flags", \.flags), ("target", \.target),
     ]),
   layout(
     svc_slot4.self,
@@ -104,15 +110,46 @@ private let layouts: [BTFStruct] = [
     [
       ("namespace_name", \.namespace_name), ("name", \.name), ("port_name", \.port_name),
       ("affinity", \.affinity), ("affinity_timeout", \.affinity_timeout), ("protocol", \.protocol),
-      ("zero", \.zero),
+      ("algorithm", \.algorithm),
     ]),
-  layout(svc_counters.self, [("translated", \.translated), ("refused", \.refused)]),
+  layout(
+    svc_policy.self,
+    [
+      ("affinity_timeout", \.affinity_timeout), ("algorithm", \.algorithm), ("next", \.next),
+    ]),
+  layout(
+    svc_affinity_key.self,
+    [("client", \.client), ("service", \.service), ("family", \.family)]),
+  layout(
+    svc_affinity.self,
+    [
+      ("last_used", \.last_used), ("endpoint", \.endpoint), ("generation", \.generation),
+      ("position", \.position), ("by_cgroup", \.by_cgroup),
+    ]),
+  layout(svc_guard4.self, [("addr_be", \.addr_be)]),
+  layout(svc_guard6.self, [("addr_be", \.addr_be)]),
+  layout(svc_guard_filter.self, [("bits", \.bits)]),
+  layout(
+    svc_range4.self,
+    [
+      ("prefix_length", \.prefix_length), ("frontend", \.frontend), ("addr_be", \.addr_be),
+    ]),
+  layout(
+    svc_range6.self,
+    [
+      ("prefix_length", \.prefix_length), ("frontend", \.frontend), ("addr_be", \.addr_be),
+    ]),
+  layout(svc_source.self, [("addr4_be", \.addr4_be), ("addr6_be", \.addr6_be)]),
+  layout(
+    svc_counters.self,
+    [("translated", \.translated), ("refused", \.refused), ("denied", \.denied)]),
   layout(
     svc_header.self,
     [
       ("layout_version", \.layout_version), ("grace_pending", \.grace_pending),
       ("generation", \.generation), ("instance_high", \.instance_high),
-      ("instance_low", \.instance_low),
+      ("instance_low", \.instance_low), ("host_netns", \.host_netns), ("options", \.options),
+      ("zero", \.zero),
     ]),
   layout(
     svc_flow.self,
@@ -121,5 +158,9 @@ private let layouts: [BTFStruct] = [
       ("backend_port_be", \.backend_port_be), ("service", \.service), ("endpoint", \.endpoint),
       ("generation", \.generation),
     ]),
-  layout(svc_flows.self, [("flow", \.flow), ("next", \.next), ("zero", \.zero)]),
+  layout(
+    svc_flows.self,
+    [
+      ("flow", \.flow), ("used", \.used), ("clock", \.clock), ("zero", \.zero),
+    ]),
 ]

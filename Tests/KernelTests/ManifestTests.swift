@@ -32,7 +32,7 @@ let manifestTests: [KernelTest] =
       try checkEqual(try sandbox.succeed(["dump", "all"]).output, "", "dump")
     }
   } + [
-    KernelTest("manifest_apply_prints_what_dump_prints") { sandbox in
+    KernelTest("manifest_apply_prints_what_dump_prints", inVM: false) { sandbox in
       try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
       let input = example
       let planned = try sandbox.succeed(
@@ -45,7 +45,7 @@ let manifestTests: [KernelTest] =
       try checkEqual(applied.output, dumped.output, "apply and dump")
       try check(dumped.output.contains("\"shop/web\""), dumped.output)
     },
-    KernelTest("manifest_dumped_objects_are_unchanged_when_applied") { sandbox in
+    KernelTest("manifest_dumped_objects_are_unchanged_when_applied", inVM: false) { sandbox in
       try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
       try sandbox.succeed(["apply", "-f", "-"], input: example + Manifest.withoutAddress)
       for format in ["yaml", "json", "text"] {
@@ -62,7 +62,7 @@ let manifestTests: [KernelTest] =
         try checkEqual(try sandbox.succeed(["dump", "-o", "json"]).output, table, "the table")
       }
     },
-    KernelTest("manifest_prune_makes_the_input_the_whole_truth") { sandbox in
+    KernelTest("manifest_prune_makes_the_input_the_whole_truth", inVM: false) { sandbox in
       try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
       try sandbox.succeed(["apply", "-f", "-"], input: example)
       let empty = try sandbox.run(
@@ -75,7 +75,7 @@ let manifestTests: [KernelTest] =
       let dump = try sandbox.succeed(["dump"]).output
       try check(dump.contains("shop/web") && !dump.contains("shop/mail"), dump)
     },
-    KernelTest("manifest_diff_tells_by_its_exit_code") { sandbox in
+    KernelTest("manifest_diff_tells_by_its_exit_code", inVM: false) { sandbox in
       try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
       try sandbox.succeed(["apply", "-f", "-"], input: example)
       let same = try sandbox.run(["diff", "-f", "-"], input: example)
@@ -94,7 +94,7 @@ let manifestTests: [KernelTest] =
       let bad = try sandbox.run(["diff", "-f", "-"], input: "kind: [")
       try check(bad.code > 1, bad.all)
     },
-    KernelTest("manifest_bad_input_changes_nothing") { sandbox in
+    KernelTest("manifest_bad_input_changes_nothing", inVM: false) { sandbox in
       try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
       try sandbox.succeed(["apply", "-f", "-"], input: example)
       let before = try sandbox.succeed(["dump", "all", "-o", "json"]).output
@@ -109,7 +109,7 @@ let manifestTests: [KernelTest] =
       try checkEqual(
         try Dataplane(pin: sandbox.pin).tables.generation, generation, "the generation")
     },
-    KernelTest("manifest_not_attached_names_attach_and_writes_nothing") { sandbox in
+    KernelTest("manifest_not_attached_names_attach_and_writes_nothing", inVM: false) { sandbox in
       for arguments in [["apply", "-f", "-"], ["delete", "service", "shop/web"]] {
         let outcome = try sandbox.run(arguments, input: example)
         try checkEqual(outcome.code, 1, outcome.all)

@@ -28,7 +28,7 @@ let stateTests: [KernelTest] = [
     try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
     try checkEqual(try sandbox.succeed(["dump"]).output, "", "dump after --forget")
   },
-  KernelTest("state_that_is_lost_wipes_nothing") { sandbox in
+  KernelTest("state_that_is_lost_wipes_nothing", inVM: false) { sandbox in
     let pods = try Pods(.v4, SK_TCP, 1...3)
     try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
     try sandbox.succeed(["apply", "-f", "-"], input: example)
@@ -53,7 +53,7 @@ let stateTests: [KernelTest] = [
     let found = try sandbox.run(["apply", "-f", "-"], input: other, state: kept)
     try checkEqual(found.code, 0, found.all)
   },
-  KernelTest("state_survives_a_killed_apply", timeLimit: 120) { sandbox in
+  KernelTest("state_survives_a_killed_apply", inVM: false, timeLimit: 120) { sandbox in
     let pods = try Pods(.v4, SK_TCP, 1...3)
     let vip = Variant.v4.vip(1)
     try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])

@@ -28,9 +28,10 @@ private func replaceWhileConnecting(_ sandbox: Sandbox, versions count: Int) thr
   let pods = try AnyPods(.v4)
   let vip = Variant.v4.vip(1)
   let bystander = Variant.v4.vip(2)
-  // Lists of different lengths, so that slots are cut and joined.
+  // Lists of different lengths, so that slots are cut and joined; long ones, so that a list that
+  // is seen before its slots are written is caught.
   @Sendable func frontends(_ version: Int) throws -> [Frontend] {
-    let backends = (0...(version * 7 % 13)).map { Variant.v4.pod(1024 + version * 16 + $0) }
+    let backends = (0...(version * 37 % 61)).map { Variant.v4.pod(1024 + version * 64 + $0) }
     return [
       try frontend(vip, .udp, backends),
       try frontend(bystander, .udp, of: "test/bystander", [Variant.v4.pod(1)]),
@@ -39,7 +40,7 @@ private func replaceWhileConnecting(_ sandbox: Sandbox, versions count: Int) thr
   func version(of pod: Place) throws -> Int {
     let parts = pod.address.split(separator: ".").compactMap { Int($0) }
     guard parts.count == 4 else { throw Failure("reached \(pod)") }
-    return (parts[2] * 256 + parts[3] - 1024) / 16
+    return (parts[2] * 256 + parts[3] - 1024) / 64
   }
   let dataplane = try sandbox.attach(try frontends(0))
   let versions = Versions()

@@ -42,10 +42,14 @@ static int load(int progress, int buffer, int rounds)
 {
 	const struct bpf_insn program[] = {
 		/* r6 = &progress; r7 = &buffer; r8 = 0; r6->started = 1 */
-		{.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 6, .src_reg = BPF_PSEUDO_MAP_VALUE,
+		{.code = BPF_LD | BPF_DW | BPF_IMM,
+		 .dst_reg = 6,
+		 .src_reg = BPF_PSEUDO_MAP_VALUE,
 		 .imm = progress},
 		{},
-		{.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 7, .src_reg = BPF_PSEUDO_MAP_VALUE,
+		{.code = BPF_LD | BPF_DW | BPF_IMM,
+		 .dst_reg = 7,
+		 .src_reg = BPF_PSEUDO_MAP_VALUE,
 		 .imm = buffer},
 		{},
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 8},

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -74,9 +75,17 @@ static int format(const struct sockaddr_storage *storage, struct sk_name *name)
 int sk_socket(enum sk_family family, enum sk_type type)
 {
 	int fd = socket(family == SK_IPV4 ? AF_INET : AF_INET6,
-			(type == SK_TCP ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+			(type == SK_TCP ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			0);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int sk_block(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return RESULT(flags < 0 ? flags : fcntl(fd, F_SETFL, flags & ~O_NONBLOCK));
 }
 
 int sk_bind(int fd, const char *address, int port)
@@ -86,8 +95,9 @@ int sk_bind(int fd, const char *address, int port)
 
 	if (error)
 		return error;
-	/* So that an IPv6 listener on :: leaves the IPv4 port alone. */
-	if (to.storage.ss_family == AF_INET6)
+	/* So that an IPv6 listener on :: leaves the IPv4 port alone; ::ffff:10.0.0.1 is IPv4. */
+	if (to.storage.ss_family == AF_INET6 &&
+	    !IN6_IS_ADDR_V4MAPPED(&((struct sockaddr_in6 *)&to.storage)->sin6_addr))
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	return RESULT(bind(fd, (struct sockaddr *)&to.storage, to.length));
@@ -246,7 +256,8 @@ int sk_peer_name(int fd, struct sk_name *name)
 	struct sockaddr_storage storage = {};
 	socklen_t length = sizeof(storage);
 
-	return getpeername(fd, (struct sockaddr *)&storage, &length) ? -errno : format(&storage, name);
+	return getpeername(fd, (struct sockaddr *)&storage, &length) ? -errno
+								     : format(&storage, name);
 }
 
 int sk_own_name(int fd, struct sk_name *name)
@@ -254,5 +265,6 @@ int sk_own_name(int fd, struct sk_name *name)
 	struct sockaddr_storage storage = {};
 	socklen_t length = sizeof(storage);
 
-	return getsockname(fd, (struct sockaddr *)&storage, &length) ? -errno : format(&storage, name);
+	return getsockname(fd, (struct sockaddr *)&storage, &length) ? -errno
+								     : format(&storage, name);
 }

@@ -98,6 +98,7 @@ private struct YAMLReader: ~Copyable {
         return
       default: break
       }
+      // SAFETY: the event was filled by the parser, and is not used any more.
       unsafe yaml_event_delete(event)
       if builder.problems.isHopeless { return }
     }
@@ -130,6 +131,7 @@ private struct YAMLReader: ~Copyable {
         flags = NodeRecord.mergeKey
       }
     }
+    // SAFETY: the anchor belongs to the event, which outlives this call.
     try builder.scalar(
       kind, flags: flags, at: start, length: value.count, line: line,
       anchor: unsafe text(scalar.anchor))

@@ -15,3 +15,12 @@ enum Host {
     }
   }
 }
+
+enum Clock {
+  /// CLOCK_MONOTONIC, which bpf_ktime_get_ns() reads.
+  static var monotonicNanoseconds: UInt64 {
+    var time = timespec()
+    guard unsafe clock_gettime(CLOCK_MONOTONIC, &time) == 0 else { return 0 }
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+}

@@ -22,10 +22,13 @@ public struct ServiceCounters: Hashable, Sendable {
   public var translated: UInt64
   /// Those refused because there was none.
   public var refused: UInt64
+  /// Those refused because of the source ranges.
+  public var denied: UInt64
 
-  public init(translated: UInt64 = 0, refused: UInt64 = 0) {
+  public init(translated: UInt64 = 0, refused: UInt64 = 0, denied: UInt64 = 0) {
     self.translated = translated
     self.refused = refused
+    self.denied = denied
   }
 }
 

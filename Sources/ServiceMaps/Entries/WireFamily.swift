@@ -7,13 +7,15 @@ public import CServiceABI
 public protocol WireFamily: Sendable {
   associatedtype Key: Sendable
   associatedtype WireFrontend: Sendable
+  associatedtype WireGuard: Sendable
+  associatedtype WireRange: Sendable
   associatedtype WireSlot: Sendable
 
   static var family: IPFamily { get }
   /// Where in `Frontend` the word lies that names service port and list, in bytes.
   static var targetOffset: Int { get }
-  /// Where in `Frontend` the kind lies, in bytes.
-  static var kindOffset: Int { get }
+  /// Where in `Frontend` the flags lie, in bytes.
+  static var flagsOffset: Int { get }
 
   static func key(_ key: FrontendKey) -> Key
   static func frontendKey(_ key: Key) -> FrontendKey?
@@ -22,13 +24,17 @@ public protocol WireFamily: Sendable {
   static func record(_ frontend: WireFrontend) -> FrontendRecord?
   static func slot(_ slot: Slot) -> WireSlot
   static func slot(_ slot: WireSlot) -> Slot?
+  static func guarding(_ address: IPAddress) -> WireGuard
+  static func address(_ wire: WireGuard) -> IPAddress
+  static func range(_ write: FamilyPlan.RangeWrite) -> WireRange
+  static func range(_ wire: WireRange) -> FamilyPlan.RangeWrite
 }
 
 /// IPv4: 8-byte keys, 16-byte slots.
 public enum WireV4: WireFamily {
   public static var family: IPFamily { .v4 }
   public static var targetOffset: Int { MemoryLayout<svc_frontend4>.offset(of: \.target) ?? 0 }
-  public static var kindOffset: Int { MemoryLayout<svc_frontend4>.offset(of: \.kind) ?? 0 }
+  public static var flagsOffset: Int { MemoryLayout<svc_frontend4>.offset(of: \.flags) ?? 0 }
 
   public static func key(_ key: FrontendKey) -> svc_key4 {
     svc_key4(
@@ -44,13 +50,13 @@ public enum WireV4: WireFamily {
     let key = key(record.key)
     return svc_frontend4(
       addr_be: key.addr_be, port_be: key.port_be, protocol: key.protocol, zero_key: 0,
-      target: record.target, kind: record.kind.wire.rawValue, zero: 0)
+      target: record.target, flags: record.flags, zero: 0)
   }
 
   public static func record(_ frontend: svc_frontend4) -> FrontendRecord? {
     let address = IPAddress(v4: UInt32(bigEndian: frontend.addr_be))
     return makeRecord(
-      makeKey(address, frontend.port_be, frontend.protocol), frontend.kind, frontend.target)
+      makeKey(address, frontend.port_be, frontend.protocol), frontend.flags, frontend.target)
   }
 
   public static func slot(_ slot: Slot) -> svc_slot4 {
@@ -67,11 +73,35 @@ public enum WireV4: WireFamily {
   }
 }
 
+extension WireV4 {
+  public static func guarding(_ address: IPAddress) -> svc_guard4 {
+    svc_guard4(addr_be: UInt32(truncatingIfNeeded: address.low).bigEndian)
+  }
+
+  public static func address(_ wire: svc_guard4) -> IPAddress {
+    IPAddress(v4: UInt32(bigEndian: wire.addr_be))
+  }
+
+  public static func range(_ write: FamilyPlan.RangeWrite) -> svc_range4 {
+    svc_range4(
+      prefix_length: 32 + UInt32(write.range.length), frontend: write.frontend,
+      addr_be: UInt32(truncatingIfNeeded: write.range.base.low).bigEndian)
+  }
+
+  public static func range(_ wire: svc_range4) -> FamilyPlan.RangeWrite {
+    .init(
+      frontend: wire.frontend,
+      range: IPPrefix(
+        IPAddress(v4: UInt32(bigEndian: wire.addr_be)),
+        length: Int(max(wire.prefix_length, 32)) - 32))
+  }
+}
+
 /// IPv6: 20-byte keys, 32-byte slots.
 public enum WireV6: WireFamily {
   public static var family: IPFamily { .v6 }
   public static var targetOffset: Int { MemoryLayout<svc_frontend6>.offset(of: \.target) ?? 0 }
-  public static var kindOffset: Int { MemoryLayout<svc_frontend6>.offset(of: \.kind) ?? 0 }
+  public static var flagsOffset: Int { MemoryLayout<svc_frontend6>.offset(of: \.flags) ?? 0 }
 
   public static func key(_ key: FrontendKey) -> svc_key6 {
     svc_key6(
@@ -87,12 +117,12 @@ public enum WireV6: WireFamily {
     let key = key(record.key)
     return svc_frontend6(
       addr_be: key.addr_be, port_be: key.port_be, protocol: key.protocol, zero_key: 0,
-      kind: record.kind.wire.rawValue, target: record.target)
+      flags: record.flags, target: record.target)
   }
 
   public static func record(_ frontend: svc_frontend6) -> FrontendRecord? {
     makeRecord(
-      makeKey(address(frontend.addr_be), frontend.port_be, frontend.protocol), frontend.kind,
+      makeKey(address(frontend.addr_be), frontend.port_be, frontend.protocol), frontend.flags,
       frontend.target)
   }
 
@@ -107,6 +137,25 @@ public enum WireV6: WireFamily {
     return Slot(
       backend: Backend(address: address(slot.addr_be), port: port), endpoint: slot.endpoint,
       generation: slot.generation)
+  }
+
+  public static func guarding(_ address: IPAddress) -> svc_guard6 {
+    svc_guard6(addr_be: words(address))
+  }
+
+  public static func address(_ wire: svc_guard6) -> IPAddress { address(wire.addr_be) }
+
+  public static func range(_ write: FamilyPlan.RangeWrite) -> svc_range6 {
+    svc_range6(
+      prefix_length: 32 + UInt32(write.range.length), frontend: write.frontend,
+      addr_be: words(write.range.base))
+  }
+
+  public static func range(_ wire: svc_range6) -> FamilyPlan.RangeWrite {
+    .init(
+      frontend: wire.frontend,
+      range: IPPrefix(
+        address(wire.addr_be), length: Int(max(wire.prefix_length, 32)) - 32))
   }
 
   private typealias Words = (UInt32, UInt32, UInt32, UInt32)
@@ -135,20 +184,33 @@ private func makeKey(_ address: IPAddress, _ port: UInt16, _ transport: UInt8) -
   return FrontendKey(address: address, port: port, transport: transport)
 }
 
-private func makeRecord(_ key: FrontendKey?, _ kind: UInt32, _ target: UInt64) -> FrontendRecord? {
-  guard let key, let kind = FrontendKind(wire: svc_kind(rawValue: kind)) else { return nil }
+/// The source ranges are in a map of their own; whoever reads the maps fills them in.
+private func makeRecord(_ key: FrontendKey?, _ flags: UInt32, _ target: UInt64) -> FrontendRecord? {
+  guard let key, let kind = FrontendKind(wire: svc_kind(rawValue: flags & UInt32(SVC_KIND_MASK)))
+  else { return nil }
   return FrontendRecord(
-    key: key, kind: kind, service: UInt32(truncatingIfNeeded: target >> 32),
-    list: UInt32(truncatingIfNeeded: target))
+    key: key, kind: kind,
+    whenEmpty: flags & SVC_FRONTEND_DROP.rawValue != 0 ? .drop : .refuse,
+    hasPolicy: flags & SVC_FRONTEND_POLICY.rawValue != 0,
+    service: UInt32(truncatingIfNeeded: target >> 32), list: UInt32(truncatingIfNeeded: target))
 }
 
 extension FrontendRecord {
   /// The word the data plane reads: `service << 32 | list`.
   public var target: UInt64 { UInt64(service) << 32 | UInt64(list) }
+
+  /// enum svc_frontend_flags, and the kind.
+  public var flags: UInt32 {
+    var flags = kind.wire.rawValue
+    if whenEmpty == .drop { flags |= SVC_FRONTEND_DROP.rawValue }
+    if !sourceRanges.isEmpty { flags |= SVC_FRONTEND_SOURCE_RANGES.rawValue }
+    if hasPolicy { flags |= SVC_FRONTEND_POLICY.rawValue }
+    return flags
+  }
 }
 
 extension FrontendKind {
-  public var wire: svc_kind {
+  var wire: svc_kind {
     switch self {
     case .clusterIP: SVC_KIND_CLUSTER_IP
     case .nodePort: SVC_KIND_NODE_PORT

@@ -19,6 +19,7 @@ extension ServiceRecord {
     WireText.fill(&record.name, name.service.name)
     WireText.fill(&record.port_name, name.port)
     record.protocol = UInt32(name.transport.rawValue)
+    record.algorithm = algorithm.wire.rawValue
     if let affinityTimeout {
       record.affinity = SVC_AFFINITY_CLIENT_IP.rawValue
       record.affinity_timeout = affinityTimeout
@@ -37,6 +38,70 @@ extension ServiceRecord {
           namespace: WireText.read(wire.namespace_name), name: WireText.read(wire.name)),
         port: WireText.read(wire.port_name), transport: transport),
       affinityTimeout: wire.affinity == SVC_AFFINITY_CLIENT_IP.rawValue
-        ? wire.affinity_timeout : nil)
+        ? wire.affinity_timeout : nil,
+      algorithm: wire.algorithm == SVC_ALGORITHM_ROUND_ROBIN.rawValue ? .roundRobin : .random)
+  }
+}
+
+extension ServiceRecord {
+  /// What programs read where a frontend says so.
+  public var policy: svc_policy {
+    svc_policy(
+      affinity_timeout: affinityTimeout ?? 0, algorithm: algorithm.wire.rawValue, next: 0)
+  }
+}
+
+extension Algorithm {
+  var wire: svc_algorithm {
+    switch self {
+    case .random: SVC_ALGORITHM_RANDOM
+    case .roundRobin: SVC_ALGORITHM_ROUND_ROBIN
+    }
+  }
+}
+
+/// The bits by which a program knows that an address is not guarded.
+public enum GuardFilter {
+  /// How many bits there are.
+  public static var count: Int { Int(SVC_GUARD_BITS) }
+
+  /// The bit of an address; several addresses share one.
+  public static func bit(of address: IPAddress) -> Int {
+    func word(_ half: UInt64, _ shift: UInt64) -> UInt32 {
+      UInt32(truncatingIfNeeded: half >> shift).bigEndian
+    }
+    let mapped: UInt32 = UInt32(0x0000_ffff).bigEndian
+    let hash =
+      address.family == .v4
+      ? svc_guard_hash(0, 0, mapped, word(address.low, 0))
+      : svc_guard_hash(
+        word(address.high, 32), word(address.high, 0), word(address.low, 32), word(address.low, 0))
+    return Int(hash) & (count - 1)
+  }
+
+  /// All words of the filter for these addresses.
+  public static func words(for addresses: some Sequence<IPAddress>) -> [UInt64] {
+    var words = [UInt64](repeating: 0, count: count / 64)
+    for address in addresses {
+      let bit = bit(of: address)
+      words[bit / 64] |= 1 << UInt64(bit % 64)
+    }
+    return words
+  }
+}
+
+extension svc_source {
+  /// nil: the namespace has no address of that family to send from.
+  public init(v4: IPAddress?, v6: IPAddress?) {
+    self.init()
+    if let v4 { addr4_be = UInt32(truncatingIfNeeded: v4.low).bigEndian }
+    if let v6 {
+      addr6_be = (
+        UInt32(truncatingIfNeeded: v6.high >> 32).bigEndian,
+        UInt32(truncatingIfNeeded: v6.high).bigEndian,
+        UInt32(truncatingIfNeeded: v6.low >> 32).bigEndian,
+        UInt32(truncatingIfNeeded: v6.low).bigEndian
+      )
+    }
   }
 }

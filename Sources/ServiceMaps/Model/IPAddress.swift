@@ -36,6 +36,24 @@ public struct IPAddress: Hashable, Comparable, Sendable {
     return a.high != b.high ? a.high < b.high : a.low < b.low
   }
 
+  /// 4 or 16 bytes, the first one first.
+  public var bytes: [UInt8] {
+    func half(_ value: UInt64) -> [UInt8] {
+      stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> UInt64($0)) }
+    }
+    return family == .v4 ? Array(half(low).suffix(4)) : half(high) + half(low)
+  }
+
+  /// nil unless there are 4 or 16 bytes.
+  public init?(bytes: [UInt8]) {
+    func value(_ part: some Sequence<UInt8>) -> UInt64 { part.reduce(0) { $0 << 8 | UInt64($1) } }
+    switch bytes.count {
+    case 4: self.init(v4: UInt32(truncatingIfNeeded: value(bytes)))
+    case 16: self.init(v6High: value(bytes.prefix(8)), low: value(bytes.suffix(8)))
+    default: return nil
+    }
+  }
+
   /// 127.0.0.0/8 or ::1.
   public var isLoopback: Bool {
     family == .v4 ? low >> 24 == 127 : high == 0 && low == 1

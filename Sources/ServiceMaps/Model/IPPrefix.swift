@@ -1,5 +1,5 @@
 /// An address range in CIDR notation.
-public struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
+public struct IPPrefix: Hashable, Comparable, Sendable, CustomStringConvertible {
   /// The first address of the range (host bits cleared).
   public let base: IPAddress
   /// How many leading bits count: 0…32 or 0…128.
@@ -31,6 +31,11 @@ public struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
 
   public func contains(_ address: IPAddress) -> Bool {
     address.family == family && IPPrefix(address, length: length).base == base
+  }
+
+  /// By first address, wider ranges first.
+  public static func < (a: IPPrefix, b: IPPrefix) -> Bool {
+    a.base != b.base ? a.base < b.base : a.length < b.length
   }
 
   public var description: String { "\(base)/\(length)" }

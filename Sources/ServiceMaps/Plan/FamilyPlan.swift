@@ -32,6 +32,17 @@ public struct FamilyPlan: Sendable, Equatable {
     public var isNew: Bool
   }
 
+  /// One source range of a frontend.
+  public struct RangeWrite: Hashable, Sendable {
+    public var frontend: UInt32
+    public var range: IPPrefix
+
+    public init(frontend: UInt32, range: IPPrefix) {
+      self.frontend = frontend
+      self.range = range
+    }
+  }
+
   public let family: IPFamily
 
   // Prepared out of sight: nothing in the old state leads here.
@@ -40,6 +51,8 @@ public struct FamilyPlan: Sendable, Equatable {
   public var slots: [SlotWrite] = []
   public var newLists: [ListWrite] = []
   public var newFrontends: [FrontendWrite] = []
+  /// Before the frontends that ask for them. For one that is in use they only let more through.
+  public var insertRanges: [RangeWrite] = []
 
   // Seen by connects from here on. Each step is one store, or one hash element.
   public var retargets: [FrontendWrite] = []
@@ -47,6 +60,9 @@ public struct FamilyPlan: Sendable, Equatable {
   /// Keys of `newFrontends`.
   public var insertKeys: [FrontendWrite] = []
   public var deleteKeys: [FrontendWrite] = []
+  public var deleteRanges: [RangeWrite] = []
+  public var insertGuards: [IPAddress] = []
+  public var deleteGuards: [IPAddress] = []
   /// Sockets that remember one of these choose anew.
   public var releasedEndpoints: [EndpointWrite] = []
   public var deletedServices: [UInt32] = []
@@ -60,7 +76,9 @@ public struct FamilyPlan: Sendable, Equatable {
   /// True when the maps already hold what is wanted.
   public var isEmpty: Bool {
     services.isEmpty && newEndpoints.isEmpty && slots.isEmpty && newLists.isEmpty
-      && newFrontends.isEmpty && retargets.isEmpty && publishLists.isEmpty && insertKeys.isEmpty
+      && newFrontends.isEmpty && insertRanges.isEmpty && deleteRanges.isEmpty
+      && insertGuards.isEmpty && deleteGuards.isEmpty && retargets.isEmpty && publishLists.isEmpty
+      && insertKeys.isEmpty
       && deleteKeys.isEmpty && releasedEndpoints.isEmpty && deletedServices.isEmpty
   }
 
@@ -88,6 +106,8 @@ extension FamilyState {
     for write in plan.deleteKeys { frontends[write.index] = nil }
     for write in plan.releasedEndpoints { set(endpoint: write) }
     for id in plan.deletedServices { services[id] = nil }
+    guards.formUnion(plan.insertGuards)
+    guards.subtract(plan.deleteGuards)
     let used = Set(frontends.values.lazy.map(\.list))
     lists = lists.filter { used.contains($0.key) }
   }

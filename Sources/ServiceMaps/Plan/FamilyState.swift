@@ -93,23 +93,41 @@ public struct ServiceRecord: Hashable, Sendable {
   public var name: ServicePortName
   /// Seconds; nil without session affinity.
   public var affinityTimeout: UInt32?
+  public var algorithm: Algorithm
 
-  public init(name: ServicePortName, affinityTimeout: UInt32? = nil) {
+  public init(
+    name: ServicePortName, affinityTimeout: UInt32? = nil, algorithm: Algorithm = .random
+  ) {
     self.name = name
     self.affinityTimeout = affinityTimeout
+    self.algorithm = algorithm
   }
+
+  /// Programs have to look into the policy of the service port.
+  public var hasPolicy: Bool { affinityTimeout != nil || algorithm != .random }
 }
 
 /// The record of a frontend.
 public struct FrontendRecord: Hashable, Sendable {
   public var key: FrontendKey
   public var kind: FrontendKind
+  public var whenEmpty: EmptyVerdict
+  /// The service port has a policy (`ServiceRecord.hasPolicy`).
+  public var hasPolicy: Bool
+  /// Sorted; empty: everybody.
+  public var sourceRanges: [IPPrefix]
   public var service: UInt32
   public var list: UInt32
 
-  public init(key: FrontendKey, kind: FrontendKind, service: UInt32, list: UInt32) {
+  public init(
+    key: FrontendKey, kind: FrontendKind, whenEmpty: EmptyVerdict = .refuse,
+    hasPolicy: Bool = false, sourceRanges: [IPPrefix] = [], service: UInt32, list: UInt32
+  ) {
     self.key = key
     self.kind = kind
+    self.whenEmpty = whenEmpty
+    self.hasPolicy = hasPolicy
+    self.sourceRanges = sourceRanges
     self.service = service
     self.list = list
   }
@@ -128,6 +146,8 @@ public struct FamilyState: Sendable {
   /// Endpoint records by id; ids behind the end have never been used.
   public var endpoints: [EndpointRecord] = []
   public var services: [UInt32: ServiceRecord] = [:]
+  /// Addresses of which every port that is no frontend is refused.
+  public var guards: Set<IPAddress> = []
 
   public init(family: IPFamily, capacities: Capacities) {
     self.family = family
@@ -161,7 +181,8 @@ public struct FamilyState: Sendable {
         Frontend(
           key: record.key, kind: record.kind,
           service: service?.name ?? .unnamed(id: record.service, transport: record.key.transport),
-          affinityTimeout: service?.affinityTimeout, backends: backends))
+          affinityTimeout: service?.affinityTimeout, algorithm: service?.algorithm ?? .random,
+          whenEmpty: record.whenEmpty, sourceRanges: record.sourceRanges, backends: backends))
     }
     return result
   }
@@ -179,6 +200,8 @@ extension ServicePortName {
 extension ServiceTable {
   /// The table that the maps of all families hold together.
   public init(states: [FamilyState]) {
-    self.init(frontends: states.flatMap { $0.frontendsServed() })
+    self.init(
+      frontends: states.flatMap { $0.frontendsServed() },
+      guardedAddresses: states.flatMap { $0.guards })
   }
 }

@@ -42,6 +42,9 @@ public struct Planner {
       var planner = Planner(old: state)
       var plan = planner.make(frontends)
       if planner.deferred.isEmpty {
+        let guards = Set(table.guardedAddresses.lazy.filter { $0.family == state.family })
+        plan.insertGuards = guards.subtracting(state.guards).sorted()
+        plan.deleteGuards = state.guards.subtracting(guards).sorted()
         plan.isComplete = isComplete
         return plan
       }
@@ -76,7 +79,8 @@ public struct Planner {
       else { return nil }
       return Frontend(
         key: frontend.key, kind: record.kind, service: service.name,
-        affinityTimeout: service.affinityTimeout,
+        affinityTimeout: service.affinityTimeout, algorithm: service.algorithm,
+        whenEmpty: record.whenEmpty, sourceRanges: record.sourceRanges,
         backends: old.slots(of: record.list).map(\.backend))
     }
   }
@@ -144,7 +148,8 @@ public struct Planner {
     var written = Set<UInt32>()
     return frontends.map { frontend in
       let record = ServiceRecord(
-        name: frontend.service, affinityTimeout: frontend.affinityTimeout)
+        name: frontend.service, affinityTimeout: frontend.affinityTimeout,
+        algorithm: frontend.algorithm)
       if let id = serviceIDs[frontend.service] {
         nameOfService[id] = frontend.service
         if let known = old.services[id], known != record, written.insert(id).inserted {
@@ -179,9 +184,15 @@ public struct Planner {
       deferred.insert(frontend.service)
       return
     }
-    let new = FrontendRecord(
-      key: record.key, kind: frontend.kind, service: service, list: list)
-    if new != record { plan.retargets.append(.init(index: index, record: new)) }
+    let new = self.record(of: frontend, service: service, list: list)
+    guard new != record else { return }
+    plan.retargets.append(.init(index: index, record: new))
+    let before = Set(record.sourceRanges)
+    let after = Set(new.sourceRanges)
+    plan.insertRanges += new.sourceRanges.filter { !before.contains($0) }
+      .map { .init(frontend: index, range: $0) }
+    plan.deleteRanges += record.sourceRanges.filter { !after.contains($0) }
+      .map { .init(frontend: index, range: $0) }
   }
 
   private mutating func insert(_ frontend: Frontend, service: UInt32, list: UInt32) {
@@ -190,17 +201,24 @@ public struct Planner {
       return
     }
     let write = FamilyPlan.FrontendWrite(
-      index: index,
-      record: FrontendRecord(
-        key: frontend.key, kind: frontend.kind, service: service, list: list))
+      index: index, record: record(of: frontend, service: service, list: list))
+    plan.insertRanges += frontend.sourceRanges.map { .init(frontend: index, range: $0) }
     plan.newFrontends.append(write)
     plan.insertKeys.append(write)
+  }
+
+  private func record(of frontend: Frontend, service: UInt32, list: UInt32) -> FrontendRecord {
+    FrontendRecord(
+      key: frontend.key, kind: frontend.kind, whenEmpty: frontend.whenEmpty,
+      hasPolicy: frontend.affinityTimeout != nil || frontend.algorithm != .random,
+      sourceRanges: frontend.sourceRanges, service: service, list: list)
   }
 
   private mutating func deleteVanished(_ frontends: [Frontend]) {
     let wantedKeys = Set(frontends.lazy.map(\.key))
     for (index, record) in old.frontends where !wantedKeys.contains(record.key) {
       plan.deleteKeys.append(.init(index: index, record: record))
+      plan.deleteRanges += record.sourceRanges.map { .init(frontend: index, range: $0) }
     }
     plan.deleteKeys.sort { $0.index < $1.index }
   }

@@ -11,12 +11,15 @@
 #include "service_abi.h"
 
 #define HASH_MAP(map, key_type, value_type, flags, entries) \
-	struct {                                            \
-		__uint(type, BPF_MAP_TYPE_HASH);            \
-		__uint(map_flags, flags);                   \
-		__uint(max_entries, entries);               \
-		__type(key, key_type);                      \
-		__type(value, value_type);                  \
+	TYPED_MAP(map, BPF_MAP_TYPE_HASH, key_type, value_type, flags, entries)
+
+#define TYPED_MAP(map, map_type, key_type, value_type, flags, entries) \
+	struct {                                                       \
+		__uint(type, map_type);                                \
+		__uint(map_flags, flags);                              \
+		__uint(max_entries, entries);                          \
+		__type(key, key_type);                                 \
+		__type(value, value_type);                             \
 	} map SEC(".maps")
 
 #define ARRAY_MAP(map, map_type, value_type, flags, entries) \
@@ -36,22 +39,33 @@
 		__type(value, value_type);             \
 	} map SEC(".maps")
 
-#define FAMILY_MAPS(family)                                                                    \
-	HASH_MAP(keys##family, struct svc_key##family, __u32, 0, 262144);                      \
-	ARRAY_MAP(frontends##family, BPF_MAP_TYPE_ARRAY, struct svc_frontend##family,          \
-		  BPF_F_MMAPABLE, 262144);                                                     \
-	ARRAY_MAP(lists##family, BPF_MAP_TYPE_ARRAY, __u64, BPF_F_MMAPABLE, 262144);           \
-	ARRAY_MAP(slots##family, BPF_MAP_TYPE_ARRAY, struct svc_slot##family, BPF_F_MMAPABLE,  \
-		  1048576);                                                                    \
-	ARRAY_MAP(endpoints##family, BPF_MAP_TYPE_ARRAY, struct svc_endpoint, BPF_F_MMAPABLE,  \
-		  1048576);                                                                    \
-	ARRAY_MAP(counters##family, BPF_MAP_TYPE_PERCPU_ARRAY, struct svc_counters, 0, 65536); \
-	HASH_MAP(services##family, __u32, struct svc_service, BPF_F_NO_PREALLOC, 65536)
+#define FAMILY_MAPS(family)                                                                        \
+	HASH_MAP(keys##family, struct svc_key##family, __u32, 0, 262144);                          \
+	ARRAY_MAP(frontends##family, BPF_MAP_TYPE_ARRAY, struct svc_frontend##family,              \
+		  BPF_F_MMAPABLE, 262144);                                                         \
+	ARRAY_MAP(lists##family, BPF_MAP_TYPE_ARRAY, __u64, BPF_F_MMAPABLE, 262144);               \
+	ARRAY_MAP(slots##family, BPF_MAP_TYPE_ARRAY, struct svc_slot##family, BPF_F_MMAPABLE,      \
+		  1048576);                                                                        \
+	ARRAY_MAP(endpoints##family, BPF_MAP_TYPE_ARRAY, struct svc_endpoint, BPF_F_MMAPABLE,      \
+		  1048576);                                                                        \
+	ARRAY_MAP(counters##family, BPF_MAP_TYPE_PERCPU_ARRAY, struct svc_counters, 0, 65536);     \
+	HASH_MAP(services##family, __u32, struct svc_service, BPF_F_NO_PREALLOC, 65536);           \
+	ARRAY_MAP(policies##family, BPF_MAP_TYPE_ARRAY, struct svc_policy, BPF_F_MMAPABLE, 65536); \
+	HASH_MAP(guards##family, struct svc_guard##family, __u32, BPF_F_NO_PREALLOC, 262144);      \
+	TYPED_MAP(ranges##family, BPF_MAP_TYPE_LPM_TRIE, struct svc_range##family, __u32,          \
+		  BPF_F_NO_PREALLOC, 65536)
 
 FAMILY_MAPS(4);
 FAMILY_MAPS(6);
 
 ARRAY_MAP(header, BPF_MAP_TYPE_ARRAY, struct svc_header, BPF_F_MMAPABLE, 1);
+ARRAY_MAP(guard_filter, BPF_MAP_TYPE_ARRAY, struct svc_guard_filter, BPF_F_MMAPABLE, 1);
+
+/* Session affinity: the least recently used client is forgotten when it is full. */
+TYPED_MAP(affinities, BPF_MAP_TYPE_LRU_HASH, struct svc_affinity_key, struct svc_affinity, 0,
+	  65536);
+/* Source addresses by network namespace; filled by the loader. */
+HASH_MAP(sources, __u64, struct svc_source, BPF_F_NO_PREALLOC, 16384);
 
 /* The translation of a connected socket, TCP or UDP. */
 SOCKET_MAP(peers, struct svc_flow);

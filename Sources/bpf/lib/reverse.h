@@ -45,25 +45,35 @@ static __always_inline void forget_peer(struct bpf_sock *sk)
 		peer->backend_port_be = 0;
 }
 
+/* What a socket remembers of a VIP, which is used again now; 0 when that is nothing. */
 static __always_inline struct svc_flow *find_flow(struct svc_flows *all,
 						  const struct endpoint_address *vip)
 {
-	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++)
-		if (flow_is_to(&all->flow[i], vip))
+	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++) {
+		if (flow_is_to(&all->flow[i], vip)) {
+			all->used[i] = ++all->clock;
 			return &all->flow[i];
+		}
+	}
 	return 0;
 }
 
-/* A place for one more flow: a free one, else the one given up in turn. */
+/* A place for one more flow: a free one, else the one that was not used for longest. */
 static __always_inline struct svc_flow *new_flow(struct svc_flows *all)
 {
-	__u32 turn;
+	__u32 at = 0, oldest = 0;
 
-	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++)
-		if (!all->flow[i].backend_port_be)
-			return &all->flow[i];
-	turn = all->next++ % SVC_FLOWS_PER_SOCKET;
-	return &all->flow[turn];
+	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++) {
+		__u32 age = all->flow[i].backend_port_be ? all->clock - all->used[i] : ~0U;
+
+		if (age > oldest) {
+			oldest = age;
+			at = i;
+		}
+	}
+	at &= SVC_FLOWS_PER_SOCKET - 1;
+	all->used[at] = ++all->clock;
+	return &all->flow[at];
 }
 
 /*
@@ -104,11 +114,16 @@ static __always_inline void forget_flows_to(struct bpf_sock *sk,
 			all->flow[i].backend_port_be = 0;
 }
 
-/* The VIP behind which `from` stands for this socket, or 0. */
+/*
+ * The VIP behind which `from` stands for this socket; 0 when it stands for itself. When several
+ * VIPs led to this backend, it is the one that was written to last.
+ */
 static __always_inline const struct svc_flow *flow_from(struct bpf_sock *sk,
 							const struct endpoint_address *from)
 {
 	struct svc_flow *peer = bpf_sk_storage_get(&peers, sk, 0, 0);
+	const struct svc_flow *found = 0;
+	__u32 youngest = ~0U;
 	struct svc_flows *all;
 
 	if (peer && flow_is_from(peer, from))
@@ -116,8 +131,13 @@ static __always_inline const struct svc_flow *flow_from(struct bpf_sock *sk,
 	all = bpf_sk_storage_get(&flows, sk, 0, 0);
 	if (!all)
 		return 0;
-	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++)
-		if (flow_is_from(&all->flow[i], from))
-			return &all->flow[i];
-	return 0;
+	for (int i = 0; i < SVC_FLOWS_PER_SOCKET; i++) {
+		__u32 age = all->clock - all->used[i];
+
+		if (age < youngest && flow_is_from(&all->flow[i], from)) {
+			youngest = age;
+			found = &all->flow[i];
+		}
+	}
+	return found;
 }

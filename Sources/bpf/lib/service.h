@@ -10,10 +10,23 @@
 
 enum verdict {
 	NOT_A_SERVICE = 0, /* leave the destination alone */
-	NO_BACKEND,	   /* refuse */
+	NO_BACKEND,	   /* ECONNREFUSED */
+	DROPPED,	   /* EHOSTUNREACH: a policy keeps the backends away */
+	DENIED,		   /* EACCES: the source ranges */
 	TRANSLATED,
 };
 
+/* What a destination leads to. */
+struct frontend {
+	__u64 target; /* service << 32 | list */
+	__u32 flags;  /* enum svc_frontend_flags */
+	__u32 index;
+};
+
+/*
+ * Atomic although the map is per CPU: with preempt=full another program of the
+ * same CPU can come between load and store, and a count would be lost.
+ */
 static __always_inline void count(void *counters, __u32 service, enum verdict verdict)
 {
 	struct svc_counters *c = bpf_map_lookup_elem(counters, &service);
@@ -21,9 +34,11 @@ static __always_inline void count(void *counters, __u32 service, enum verdict ve
 	if (!c)
 		return;
 	if (verdict == TRANSLATED)
-		c->translated++;
+		__sync_fetch_and_add(&c->translated, 1);
+	else if (verdict == DENIED)
+		__sync_fetch_and_add(&c->denied, 1);
 	else
-		c->refused++;
+		__sync_fetch_and_add(&c->refused, 1);
 }
 
 static __always_inline void fill_key4(struct svc_key4 *key, const struct endpoint_address *to)
@@ -62,6 +77,57 @@ static __always_inline void copy_backend6(struct svc_flow *flow, const struct sv
 {
 	copy_words(flow->backend_be, slot->addr_be);
 }
+
+static __always_inline __u32 guard_hash(const struct endpoint_address *to)
+{
+	return svc_guard_hash(to->w[0], to->w[1], to->w[2], to->w[3]);
+}
+
+static __always_inline void fill_guard4(struct svc_guard4 *guard, const struct endpoint_address *to)
+{
+	guard->addr_be = to->w[3];
+}
+
+static __always_inline void fill_guard6(struct svc_guard6 *guard, const struct endpoint_address *to)
+{
+	copy_words(guard->addr_be, to->w);
+}
+
+/* The address a socket is bound to; for one that is not, what its namespace would choose. */
+static __always_inline int source4(struct bpf_sock_addr *ctx, struct svc_range4 *range)
+{
+	__u64 netns = bpf_get_netns_cookie(ctx);
+	struct svc_source *source;
+
+	range->addr_be = ctx->sk->src_ip4;
+	if (range->addr_be)
+		return 1;
+	source = bpf_map_lookup_elem(&sources, &netns);
+	if (!source)
+		return 0;
+	range->addr_be = source->addr4_be;
+	return range->addr_be != 0;
+}
+
+static __always_inline int source6(struct bpf_sock_addr *ctx, struct svc_range6 *range)
+{
+	__u64 netns = bpf_get_netns_cookie(ctx);
+	struct svc_source *source;
+
+	range->addr_be[0] = ctx->sk->src_ip6[0];
+	range->addr_be[1] = ctx->sk->src_ip6[1];
+	range->addr_be[2] = ctx->sk->src_ip6[2];
+	range->addr_be[3] = ctx->sk->src_ip6[3];
+	if (range->addr_be[0] | range->addr_be[1] | range->addr_be[2] | range->addr_be[3])
+		return 1;
+	source = bpf_map_lookup_elem(&sources, &netns);
+	if (!source)
+		return 0;
+	copy_words(range->addr_be, source->addr6_be);
+	return (range->addr_be[0] | range->addr_be[1] | range->addr_be[2] | range->addr_be[3]) != 0;
+}
+
+#include "policy.h"
 
 #define FAMILY 4
 #include "service_family.h"

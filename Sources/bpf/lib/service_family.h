@@ -7,6 +7,20 @@
 #define JOIN_EXPANDED(name, family) JOIN(name, family)
 #define OF(name) JOIN_EXPANDED(name, FAMILY)
 
+/* Is this an address of which every other port is refused? */
+static __always_inline enum verdict OF(check_guard)(const struct endpoint_address *to)
+{
+	struct svc_guard_filter *filter;
+	struct OF(svc_guard) guard = {};
+	__u32 zero = 0, bit = guard_hash(to) & (SVC_GUARD_BITS - 1);
+
+	filter = bpf_map_lookup_elem(&guard_filter, &zero);
+	if (!filter || !(filter->bits[bit / 64] >> (bit % 64) & 1))
+		return NOT_A_SERVICE;
+	OF(fill_guard)(&guard, to);
+	return bpf_map_lookup_elem(&OF(guards), &guard) ? NO_BACKEND : NOT_A_SERVICE;
+}
+
 /*
  * One hash lookup for a destination that is no service.
  *
@@ -16,7 +30,7 @@
  * lookup is exact; a record that is not the key's own is never used.
  */
 static __always_inline enum verdict OF(find_frontend)(const struct endpoint_address *to,
-						      __u8 protocol, __u64 *target)
+						      __u8 protocol, struct frontend *found)
 {
 	struct OF(svc_key) key = {};
 
@@ -29,47 +43,150 @@ static __always_inline enum verdict OF(find_frontend)(const struct endpoint_addr
 		__u32 at;
 
 		if (!index)
-			return NOT_A_SERVICE;
+			return OF(check_guard)(to);
 		at = *(volatile __u32 *)index;
 		frontend = bpf_map_lookup_elem(&OF(frontends), &at);
 		if (frontend && OF(same_key)(frontend, &key)) {
-			*target = *(volatile __u64 *)&frontend->target;
+			found->target = *(volatile __u64 *)&frontend->target;
+			found->flags = frontend->flags;
+			found->index = at;
 			return TRANSLATED;
 		}
 	}
 	return NO_BACKEND;
 }
 
+/* May this socket use a frontend with source ranges? */
+static __noinline int OF(source_allowed)(struct bpf_sock_addr *ctx, __u32 index)
+{
+	struct OF(svc_range) range = {};
+
+	if (!ctx->sk)
+		return 0;
+	range.prefix_length = 32 + 8 * sizeof(range.addr_be);
+	range.frontend = index;
+	if (!OF(source)(ctx, &range))
+		return allows_unknown_source();
+	return bpf_map_lookup_elem(&OF(ranges), &range) != 0;
+}
+
+/* Looking for the endpoint that a client is to come back to, after the list has changed. */
+struct OF(search) {
+	__u32 base;
+	__u32 endpoint;
+	__u32 generation;
+	__u32 position;
+};
+
+static long OF(search_step)(__u32 position, void *context)
+{
+	struct OF(search) *search = context;
+	__u32 at = search->base + position;
+	struct OF(svc_slot) *slot = bpf_map_lookup_elem(&OF(slots), &at);
+
+	if (!slot || slot->endpoint != search->endpoint || slot->generation != search->generation)
+		return 0;
+	search->position = position;
+	return 1;
+}
+
 /*
- * Chooses a backend at random and writes it into the flow.
+ * The position of the endpoint that an affinity entry names, or `backends` when
+ * it is no longer in the list.
+ */
+static __always_inline __u32 OF(affine_position)(const struct svc_affinity *entry, __u32 base,
+						 __u32 backends)
+{
+	struct OF(search) search = {
+		.base = base,
+		.endpoint = entry->endpoint,
+		.generation = entry->generation,
+		.position = backends,
+	};
+
+	if (entry->position < backends && OF(search_step)(entry->position, &search))
+		return search.position;
+	bpf_loop(backends, OF(search_step), &search, 0);
+	return search.position;
+}
+
+/* Which position of a list of a service port with a policy this client gets. */
+static __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, __u64 range)
+{
+	struct svc_affinity_key key = {.service = service, .family = FAMILY};
+	struct svc_affinity fresh = {}, *entry = 0;
+	__u32 base = range >> 32, backends = (__u32)range, position, at;
+	struct OF(svc_slot) * slot;
+	struct svc_policy *policy = bpf_map_lookup_elem(&OF(policies), &service);
+
+	position = ((__u64)bpf_get_prandom_u32() * backends) >> 32;
+	if (!policy || !backends)
+		return position;
+	if (policy->affinity_timeout) {
+		fresh.last_used = bpf_ktime_get_ns();
+		fresh.by_cgroup = identify_client(ctx, &key);
+		entry = bpf_map_lookup_elem(&affinities, &key);
+		if (entry &&
+		    fresh.last_used - entry->last_used < policy->affinity_timeout * 1000000000ull) {
+			__u32 kept = OF(affine_position)(entry, base, backends);
+
+			if (kept < backends) {
+				entry->position = kept;
+				entry->last_used = fresh.last_used;
+				return kept;
+			}
+		}
+	}
+	if (policy->algorithm == SVC_ALGORITHM_ROUND_ROBIN)
+		position = __sync_fetch_and_add(&policy->next, 1) % backends;
+	if (!policy->affinity_timeout)
+		return position;
+	at = base + position;
+	slot = bpf_map_lookup_elem(&OF(slots), &at);
+	if (slot) {
+		fresh.endpoint = slot->endpoint;
+		fresh.generation = slot->generation;
+		fresh.position = position;
+		bpf_map_update_elem(&affinities, &key, &fresh, BPF_ANY);
+	}
+	return position;
+}
+
+/*
+ * Chooses a backend and writes it into the flow. Whoever calls this counts what
+ * becomes of it.
  *
  * A list is one word, read once; the slots it leads to are not reused before
  * this program has ended (ARCHITECTURE.md, "Publishing a change").
  */
-static __always_inline enum verdict OF(pick_backend)(__u64 target, struct svc_flow *flow)
+static __always_inline enum verdict
+OF(pick_backend)(struct bpf_sock_addr *ctx, const struct frontend *frontend, struct svc_flow *flow)
 {
-	__u32 service = target >> 32, list = (__u32)target;
+	__u32 service = frontend->target >> 32, list = (__u32)frontend->target;
 	__u64 *word = bpf_map_lookup_elem(&OF(lists), &list);
 	__u64 range = word ? *(volatile __u64 *)word : 0;
 	__u32 backends = (__u32)range;
-	enum verdict verdict = NO_BACKEND;
+	struct OF(svc_slot) * slot;
+	__u32 at = range >> 32;
 
-	if (backends) {
-		__u64 random = bpf_get_prandom_u32();
-		__u32 at = (range >> 32) + ((random * backends) >> 32);
-		struct OF(svc_slot) *slot = bpf_map_lookup_elem(&OF(slots), &at);
-
-		if (slot) {
-			OF(copy_backend)(flow, slot);
-			flow->backend_port_be = slot->port_be;
-			flow->endpoint = slot->endpoint;
-			flow->generation = slot->generation;
-			flow->service = service;
-			verdict = TRANSLATED;
-		}
-	}
-	count(&OF(counters), service, verdict);
-	return verdict;
+	flow->service = service;
+	if (frontend->flags & SVC_FRONTEND_SOURCE_RANGES &&
+	    !OF(source_allowed)(ctx, frontend->index))
+		return DENIED;
+	if (!backends)
+		return frontend->flags & SVC_FRONTEND_DROP ? DROPPED : NO_BACKEND;
+	if (frontend->flags & SVC_FRONTEND_POLICY)
+		at += OF(choose_by_policy)(ctx, service, range);
+	else
+		at += ((__u64)bpf_get_prandom_u32() * backends) >> 32;
+	slot = bpf_map_lookup_elem(&OF(slots), &at);
+	if (!slot)
+		return NO_BACKEND;
+	OF(copy_backend)(flow, slot);
+	flow->backend_port_be = slot->port_be;
+	flow->endpoint = slot->endpoint;
+	flow->generation = slot->generation;
+	return TRANSLATED;
 }
 
 /* Is the backend that a flow remembers still there for its service? */

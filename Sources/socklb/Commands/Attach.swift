@@ -91,6 +91,9 @@ struct Attach: ParsableCommand {
     for attachment in try dataplane.attachments() {
       let place = attachment.cgroupPath ?? "a cgroup that is gone (id \(attachment.cgroupID))"
       if place != last { Output.message("attached to \(place)") }
+      if place != last && !attachment.isLive {
+        Output.message("warning: nothing is translated there; `socklb detach`, then attach again")
+      }
       last = place
     }
   }

@@ -63,9 +63,12 @@ struct WriteSession {
     // Before the lock, which would make the state directory.
     guard Dataplane.isAttached(pin: common.pin) else { throw .notAttached(pin: common.pin) }
     let state = common.stateDirectory
+    let found = try Dataplane(pin: common.pin)
+    try found.checkLayout()
+    try state.checkOwner(of: found)
     lock = try state.lock()
+    // Again, now that nobody else can detach and attach in between.
     dataplane = try Dataplane(pin: common.pin)
-    try dataplane.checkLayout()
     try state.checkOwner(of: dataplane)
     (known, knownBytes) = try KnownStore.load(state)
   }

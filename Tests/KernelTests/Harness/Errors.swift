@@ -5,3 +5,5 @@ import Glibc
 /// No route: what a connect to a VIP gets when nobody translates it.
 let networkUnreachable = ENETUNREACH
 let refused = ECONNREFUSED
+let tryAgain = EAGAIN
+let noBuffers = ENOBUFS

@@ -71,13 +71,22 @@ final class Sandbox {
     _ frontends: [Frontend] = [], capacities: Capacities = smallCapacities,
     to cgroups: [String]? = nil
   ) throws -> Dataplane {
+    try attach(ServiceTable(frontends: frontends), capacities: capacities, to: cgroups)
+  }
+
+  /// The same with a whole table, and with what attach decides.
+  @discardableResult
+  func attach(
+    _ table: ServiceTable, capacities: Capacities = smallCapacities, to cgroups: [String]? = nil,
+    settings: KernelTables.Settings = KernelTables.Settings()
+  ) throws -> Dataplane {
     try Dataplane.attach(
       pin: pin,
       cgroups: (cgroups ?? [cgroup]).map { path throws(DataplaneError) in
         try Cgroup(path: path)
-      }, capacities: capacities, instance: .random()
+      }, capacities: capacities, instance: .random(), settings: settings
     ) { tables throws(DataplaneError) in
-      try tables.commit(tables.prepare(ServiceTable(frontends: frontends)))
+      try tables.commit(tables.prepare(table))
     }
   }
 

@@ -33,6 +33,9 @@ final class Socket {
     return result == -EINPROGRESS ? 0 : -result
   }
 
+  /// Calls on it block from now on.
+  func block() throws { try CallFailed.check(sk_block(descriptor), "fcntl") }
+
   func disconnect() throws { try CallFailed.check(sk_disconnect(descriptor), "disconnect") }
 
   var peerName: Place {

@@ -33,14 +33,21 @@ func randomTable(
     }
     let list = some()
     let timeout: UInt32? = Bool.random(using: &generator) ? 10_800 : nil
+    let algorithm = Algorithm.allCases.randomElement(using: &generator) ?? .random
+    let ranges = ["10.0.0.0/8", "10.1.0.0/16", "192.168.0.0/24"].compactMap { IPPrefix($0) }
     for (place, kind) in [FrontendKind.clusterIP, .externalIP, .loadBalancer].enumerated()
     where place == 0 || Bool.random(using: &generator) {
       let list = place == 2 ? some() : list
       frontends.append(
         Frontend(
           key: clusterIP(number, port: UInt16(80 + place)), kind: kind, service: name,
-          affinityTimeout: timeout, backends: list))
+          affinityTimeout: timeout, algorithm: algorithm,
+          whenEmpty: EmptyVerdict.allCases.randomElement(using: &generator) ?? .refuse,
+          sourceRanges: place == 2
+            ? Array(ranges.prefix(Int.random(in: 0...3, using: &generator))) : [],
+          backends: list))
     }
   }
-  return ServiceTable(frontends: frontends)
+  let guards = Set(frontends.map(\.key.address)).filter { _ in Bool.random(using: &generator) }
+  return ServiceTable(frontends: frontends, guardedAddresses: Array(guards))
 }

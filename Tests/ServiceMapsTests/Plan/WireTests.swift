@@ -59,6 +59,29 @@ import Testing
     #expect(EndpointRecord(wire: free.wire) == free && EndpointRecord(wire: used.wire) == used)
   }
 
+  @Test func flags_of_a_frontend() {
+    let record = FrontendRecord(
+      key: v4, kind: .loadBalancer, whenEmpty: .drop, hasPolicy: true,
+      sourceRanges: [IPPrefix("10.0.0.0/8")!], service: 1, list: 2)
+    #expect(record.flags == 0x0704)
+    let back = WireV4.record(WireV4.frontend(record))
+    #expect(back?.kind == .loadBalancer && back?.whenEmpty == .drop && back?.hasPolicy == true)
+  }
+
+  @Test func source_ranges_and_guards() {
+    let range = FamilyPlan.RangeWrite(frontend: 5, range: IPPrefix("10.1.0.0/16")!)
+    #expect(bytes(WireV4.range(range)) == [48, 0, 0, 0, 5, 0, 0, 0, 10, 1, 0, 0])
+    #expect(WireV4.range(WireV4.range(range)) == range)
+    let range6 = FamilyPlan.RangeWrite(frontend: 5, range: IPPrefix("fd00::/8")!)
+    #expect(WireV6.range(WireV6.range(range6)) == range6)
+    let address = IPAddress("fd00::5")!
+    #expect(WireV6.address(WireV6.guarding(address)) == address)
+    let words = GuardFilter.words(for: [address])
+    let bit = GuardFilter.bit(of: address)
+    #expect(words[bit / 64] == 1 << UInt64(bit % 64))
+    #expect(words.reduce(0) { $0 + $1.nonzeroBitCount } == 1)
+  }
+
   /// C = Swift; abi_check.c asserts the same numbers in C, the kernel tests compare with BTF.
   @Test func sizes_are_those_of_C() {
     #expect(MemoryLayout<svc_key4>.size == 8)
@@ -69,14 +92,14 @@ import Testing
     #expect(MemoryLayout<svc_slot6>.size == 32)
     #expect(MemoryLayout<svc_endpoint>.size == 8)
     #expect(MemoryLayout<svc_service>.size == 208)
-    #expect(MemoryLayout<svc_counters>.size == 16)
-    #expect(MemoryLayout<svc_header>.size == 32)
+    #expect(MemoryLayout<svc_counters>.size == 24)
+    #expect(MemoryLayout<svc_header>.size == 48)
     #expect(MemoryLayout<svc_flow>.size == 48)
     #expect(MemoryLayout<svc_flows>.size == 392)
     #expect(MemoryLayout<svc_header>.offset(of: \.generation) == 8)
     #expect(MemoryLayout<svc_service>.offset(of: \.affinity) == 192)
     #expect(MemoryLayout<svc_slot6>.offset(of: \.generation) == 24)
     #expect(WireV4.targetOffset == 8 && WireV6.targetOffset == 24)
-    #expect(WireV4.kindOffset == 16 && WireV6.kindOffset == 20)
+    #expect(WireV4.flagsOffset == 16 && WireV6.flagsOffset == 20)
   }
 }

@@ -2,7 +2,7 @@
 /*
  * Sockets and namespaces for the kernel tests. Addresses are text, written as the socket's family
  * writes them: 10.0.0.1, fd00::1, ::ffff:10.0.0.1. Ports are in host order. Every function returns
- * a descriptor, a length or 0, and -errno on failure; no socket ever blocks.
+ * a descriptor, a length or 0, and -errno on failure; no socket blocks before sk_block().
  */
 #ifndef SOCKLB_SOCKETKIT_H
 #define SOCKLB_SOCKETKIT_H
@@ -26,6 +26,7 @@ struct sk_name {
 
 /* sockets.c */
 int sk_socket(enum sk_family family, enum sk_type type);
+int sk_block(int fd);
 int sk_bind(int fd, const char *address, int port);
 int sk_listen(int fd, int backlog);
 int sk_accept(int fd);

@@ -24,7 +24,7 @@
 /* How many VIPs one unconnected UDP socket can use with exact reverse addresses. */
 #define SVC_FLOWS_PER_SOCKET 8
 
-/* What kind of address a frontend stands for; svc_frontend*.kind. */
+/* What kind of address a frontend stands for: the low 8 bits of svc_frontend*.flags. */
 enum svc_kind {
 	SVC_KIND_CLUSTER_IP = 1,
 	SVC_KIND_NODE_PORT = 2,
@@ -33,10 +33,36 @@ enum svc_kind {
 	SVC_KIND_HOST_PORT = 5,
 };
 
+#define SVC_KIND_MASK 0xff
+
+/* The other bits of svc_frontend*.flags. */
+enum svc_frontend_flags {
+	/* Without a backend EHOSTUNREACH instead of ECONNREFUSED: a policy keeps them away. */
+	SVC_FRONTEND_DROP = 1 << 8,
+	/* Only clients whose source address is in ranges4/ranges6 get through. */
+	SVC_FRONTEND_SOURCE_RANGES = 1 << 9,
+	/* The service port has session affinity or an algorithm: policies4/policies6. */
+	SVC_FRONTEND_POLICY = 1 << 10,
+};
+
 /* svc_service.affinity */
-enum svc_affinity {
+enum svc_affinity_mode {
 	SVC_AFFINITY_NONE = 0,
 	SVC_AFFINITY_CLIENT_IP = 1,
+};
+
+/* svc_policy.algorithm, svc_service.algorithm */
+enum svc_algorithm {
+	SVC_ALGORITHM_RANDOM = 0,
+	SVC_ALGORITHM_ROUND_ROBIN = 1,
+};
+
+/* svc_header.options */
+enum svc_options {
+	/* Clients on the host network are told apart by cgroup, not all one. */
+	SVC_OPTION_HOST_AFFINITY_BY_CGROUP = 1 << 0,
+	/* A client whose source address is not known passes source ranges. */
+	SVC_OPTION_ALLOW_UNKNOWN_SOURCE = 1 << 1,
 };
 
 /* keys4, keys6: HASH, what an application connects to -> frontend index (__u32). */
@@ -66,7 +92,7 @@ struct svc_frontend4 {
 	__u8 protocol;
 	__u8 zero_key;
 	__u64 target;
-	__u32 kind;
+	__u32 flags;
 	__u32 zero;
 };
 
@@ -75,7 +101,7 @@ struct svc_frontend6 {
 	__be16 port_be;
 	__u8 protocol;
 	__u8 zero_key;
-	__u32 kind;
+	__u32 flags;
 	__u64 target;
 };
 
@@ -121,13 +147,94 @@ struct svc_service {
 	__u32 affinity;		/* enum svc_affinity */
 	__u32 affinity_timeout; /* seconds */
 	__u32 protocol;
-	__u32 zero;
+	__u32 algorithm; /* enum svc_algorithm */
+};
+
+/*
+ * policies4, policies6: ARRAY by service port id, mmapped. Read only where the
+ * frontend says so.
+ */
+struct svc_policy {
+	__u32 affinity_timeout; /* seconds; 0: no session affinity */
+	__u32 algorithm;	/* enum svc_algorithm */
+	__u64 next;		/* round robin: how many choices were made; written by programs */
+};
+
+/*
+ * affinities: LRU_HASH, session affinity. The client is a network namespace
+ * cookie, or a cgroup id (see svc_options).
+ */
+struct svc_affinity_key {
+	__u64 client;
+	__u32 service;
+	__u32 family; /* 4 or 6 */
+};
+
+struct svc_affinity {
+	__u64 last_used; /* CLOCK_MONOTONIC, nanoseconds */
+	__u32 endpoint;
+	__u32 generation;
+	__u32 position; /* in the list, where it was last seen */
+	__u32 by_cgroup;
+};
+
+/* guards4, guards6: HASH; every port of these addresses that is no frontend is refused. */
+struct svc_guard4 {
+	__be32 addr_be;
+};
+
+struct svc_guard6 {
+	__be32 addr_be[4];
+};
+
+/*
+ * guard_filter: ARRAY with one element, mmapped. A bit per hash of a guarded
+ * address (svc_guard_hash): a destination whose bit is 0 is not guarded, which
+ * spares nearly every connection that is no service's a second hash lookup.
+ */
+#define SVC_GUARD_BITS (1 << 18)
+
+struct svc_guard_filter {
+	__u64 bits[SVC_GUARD_BITS / 64];
+};
+
+static inline __u32 svc_guard_hash(__u32 w0, __u32 w1, __u32 w2, __u32 w3)
+{
+	__u32 mixed = (w0 ^ w1 ^ w2 ^ w3) * 0x9e3779b1u;
+
+	return mixed >> (32 - 18);
+}
+
+/*
+ * ranges4, ranges6: LPM_TRIE; the source ranges of a frontend. The first 32
+ * bits of what is compared are the frontend's index.
+ */
+struct svc_range4 {
+	__u32 prefix_length; /* 32 + that of the range */
+	__u32 frontend;
+	__be32 addr_be;
+};
+
+struct svc_range6 {
+	__u32 prefix_length;
+	__u32 frontend;
+	__be32 addr_be[4];
+};
+
+/*
+ * sources: HASH by network namespace cookie (__u64): the address that the
+ * namespace's routing chooses for a socket that is not bound. All zero: none.
+ */
+struct svc_source {
+	__be32 addr4_be;
+	__be32 addr6_be[4];
 };
 
 /* counters4, counters6: PERCPU_ARRAY by service port id. */
 struct svc_counters {
 	__u64 translated; /* connects and datagrams sent on to a backend */
 	__u64 refused;	  /* refused because there was no backend */
+	__u64 denied;	  /* refused because of the source ranges */
 };
 
 /* header: ARRAY with one element, mmapped. */
@@ -137,6 +244,9 @@ struct svc_header {
 	__u64 generation;    /* odd while a writer is at work, even when the table is at rest */
 	__u64 instance_high; /* drawn at random by attach; the state directory holds the same */
 	__u64 instance_low;
+	__u64 host_netns; /* cookie of the network namespace that attach ran in */
+	__u32 options;	  /* enum svc_options */
+	__u32 zero;
 };
 
 /* One translation that a socket remembers. IPv4 is kept as ::ffff:a.b.c.d. */
@@ -153,7 +263,8 @@ struct svc_flow {
 /* flows: SK_STORAGE, only for sockets that used sendto()/sendmsg() towards a VIP. */
 struct svc_flows {
 	struct svc_flow flow[SVC_FLOWS_PER_SOCKET];
-	__u32 next; /* the flow that is given up when all are in use */
+	__u32 used[SVC_FLOWS_PER_SOCKET]; /* what `clock` was when it was last sent through */
+	__u32 clock;
 	__u32 zero;
 };
 
