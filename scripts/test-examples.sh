@@ -12,10 +12,13 @@ failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# Node ports and host ports are at the addresses of a node: this one, not this machine.
+node=(--node-name node-1 --node-ip 192.168.0.11)
+
 # tried EXAMPLE: prints what applying it would do.
 tried() {
 	# A state directory of its own: what this machine has applied must not show.
-	local status=0 options=(--pin "$work/pin" --state "$work/state" -f "$1")
+	local status=0 options=(--pin "$work/pin" --state "$work/state" "${node[@]}" -f "$1")
 	"$binary" apply --dry-run "${options[@]}" 2>"$work/messages" </dev/null || return
 	echo
 	# 0: no frontend at all; 1: those that are printed; anything else is an error.
@@ -54,7 +57,7 @@ fi
 
 # All at once: they have no object in common and do not disturb each other.
 status=0
-"$binary" diff --pin "$work/pin" --state "$work/state" -R -f Examples \
+"$binary" diff --pin "$work/pin" --state "$work/state" "${node[@]}" -R -f Examples \
 	>"$work/diff" 2>"$work/messages" </dev/null || status=$?
 sed '1,/^$/d' -s Examples/*/expected.txt | sort >"$work/each"
 if [ "$status" = 1 ] && added | sort | diff "$work/each" - >>"$work/messages"; then

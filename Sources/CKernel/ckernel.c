@@ -47,7 +47,7 @@ __u64 ck_netns_cookie(void)
 
 static int probe4(int fd, const void *to, void *source)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(PROBE_PORT) };
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(PROBE_PORT)};
 	socklen_t length = sizeof(address);
 
 	memcpy(&address.sin_addr, to, 4);
@@ -60,7 +60,7 @@ static int probe4(int fd, const void *to, void *source)
 
 static int probe6(int fd, const void *to, void *source)
 {
-	struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons(PROBE_PORT) };
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(PROBE_PORT)};
 	socklen_t length = sizeof(address);
 
 	memcpy(&address.sin6_addr, to, 16);

@@ -15,7 +15,7 @@ struct Describe: ParsableCommand {
   @OptionGroup var node: NodeOptions
 
   @Argument(help: "`service` and one or more names: NAMESPACE/NAME, or NAME in `default`.")
-  var what: [String]
+  var what: [String] = []
 
   @Option(name: .shortAndLong, help: "text, json or yaml.")
   var output: DumpFormat = .text

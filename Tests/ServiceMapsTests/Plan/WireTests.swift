@@ -95,7 +95,7 @@ import Testing
     #expect(MemoryLayout<svc_counters>.size == 24)
     #expect(MemoryLayout<svc_header>.size == 48)
     #expect(MemoryLayout<svc_flow>.size == 48)
-    #expect(MemoryLayout<svc_flows>.size == 392)
+    #expect(MemoryLayout<svc_flows>.size == 424)
     #expect(MemoryLayout<svc_header>.offset(of: \.generation) == 8)
     #expect(MemoryLayout<svc_service>.offset(of: \.affinity) == 192)
     #expect(MemoryLayout<svc_slot6>.offset(of: \.generation) == 24)
