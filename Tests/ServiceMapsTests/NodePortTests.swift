@@ -159,6 +159,15 @@ import Testing
         ])
   }
 
+  /// The lowest 16 of 100 are for numbers picked by hand, as long as there are others.
+  @Test func lowNumbersComeLast() {
+    var known = KnownObjects()
+    let services = (0..<84).map { nodePort("default/web-\($0)") }
+    _ = known.merge(manifests(services), nodePorts: right(NodePortRange("30000-30099")))
+    let given = (0..<84).compactMap { ports(known, "default/web-\($0)")[0] }
+    #expect(given.sorted() == Array(30_016...30_099))
+  }
+
   private static let yaml = """
     apiVersion: v1
     kind: Service
