@@ -19,6 +19,13 @@ public struct Cgroup: Sendable {
     self.id = id
   }
 
+  /// Whether this is a descendant of `other`, as the paths say.
+  public func isBelow(_ other: Cgroup) -> Bool {
+    id != other.id
+      && Files.resolved(path).hasPrefix(
+        Files.resolved(other.path) == "/" ? "/" : Files.resolved(other.path) + "/")
+  }
+
   /// The root of the cgroup2 hierarchy, from /proc/mounts.
   public static func root() throws(DataplaneError) -> Cgroup {
     guard let mount = try mounts().first else {

@@ -48,13 +48,22 @@ public struct Dataplane: Sendable {
   /// Whether there is a data plane at `pin`, as far as this process can see.
   public static func isAttached(pin: String) -> Bool { PinLayout(directory: pin).isComplete }
 
+  /// The same, but throws when this process may not look.
+  public static func isVisible(pin: String) throws(DataplaneError) -> Bool {
+    if isAttached(pin: pin) { return true }
+    try checkAccess(pin: pin)
+    return false
+  }
+
   /// Tells "not attached" from "not allowed to look".
   private static func checkAccess(pin: String) throws(DataplaneError) {
-    switch Files.openDirectory(Files.parent(of: pin)) {
-    case .success(let fd): Files.close(fd)
-    case .failure(let failure):
-      let denied = DataplaneError.failed("reading \(pin)", errno: failure.errno)
-      if denied.isPermission { throw denied }
+    for path in [Files.parent(of: pin), pin] {
+      switch Files.openDirectory(path) {
+      case .success(let fd): Files.close(fd)
+      case .failure(let failure):
+        let denied = DataplaneError.failed("reading \(pin)", errno: failure.errno)
+        if denied.isPermission { throw denied }
+      }
     }
   }
 
@@ -149,7 +158,7 @@ public struct Dataplane: Sendable {
       try checkAccess(pin: pin)
       return nil
     }
-    return try layout.tearDown() + layout.building.tearDown()
+    return try layout.takeDown()
   }
 
   // MARK: Status
@@ -165,6 +174,23 @@ public struct Dataplane: Sendable {
     public var tag: String
     /// False when the cgroup is gone: the program is never run.
     public var isLive: Bool
+  }
+
+  /// What is not attached although it ought to be: a line for each, empty when all is well.
+  public func missingHooks() throws(DataplaneError) -> [String] {
+    let attachments = try attachments()
+    if attachments.isEmpty { return ["no program is attached to any cgroup"] }
+    var result: [String] = []
+    for (id, hooks) in Dictionary(grouping: attachments, by: \.cgroupID).sorted(by: {
+      $0.key < $1.key
+    }) {
+      let live = Set(hooks.filter(\.isLive).map(\.hook))
+      let missing = SocketHook.allCases.map(\.rawValue).filter { !live.contains($0) }
+      guard !missing.isEmpty else { continue }
+      let place = hooks.first?.cgroupPath ?? "a cgroup that is gone (id \(id))"
+      result.append("\(missing.joined(separator: ", ")) not attached to \(place)")
+    }
+    return result
   }
 
   /// What is attached, as the kernel says, sorted by cgroup and hook.

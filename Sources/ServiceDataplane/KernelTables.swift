@@ -131,10 +131,12 @@ public struct KernelTables: Sendable {
   public func readSnapshot(withCounters: Bool = false) throws(DataplaneError) -> Snapshot {
     for _ in 0..<100 {
       let before = generation
-      let states = try readStates()
-      let counters = withCounters ? try readCounters(states) : [:]
-      if before % 2 == 0 && before == generation {
-        return Snapshot(states: states, counters: counters, isConsistent: true)
+      if before % 2 == 0 {
+        let states = try readStates()
+        let counters = withCounters ? try readCounters(states) : [:]
+        if before == generation {
+          return Snapshot(states: states, counters: counters, isConsistent: true)
+        }
       }
       Files.sleep(milliseconds: 10)
     }
@@ -189,6 +191,8 @@ public struct KernelTables: Sendable {
   /// and committing again goes on from there.
   public func commit(_ preparation: Preparation) throws(DataplaneError) {
     try waitIfPending()
+    // Odd: a writer was killed at work. What it left undone is part of this plan.
+    if generation % 2 != 0 { setGeneration(generation + 1) }
     var states = preparation.states
     var plans = preparation.plans
     var compacted = false

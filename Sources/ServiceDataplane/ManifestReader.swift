@@ -2,6 +2,9 @@ public import ServiceMaps
 
 /// Finds and reads the files that `-f` names.
 public enum ManifestReader {
+  /// More than this is not read: 1 GiB, some forty times a cluster of 10,000 Services.
+  private static let largest = 1 << 30
+
   /// What was read, and what could not be.
   public struct Input: Sendable {
     public var files: [ManifestFile] = []
@@ -16,7 +19,9 @@ public enum ManifestReader {
     var input = Input()
     for name in names {
       if name == "-" {
-        add(name, to: &input) { () throws(DataplaneError) in try StandardStreams.readInput() }
+        add(name, to: &input) { () throws(DataplaneError) in
+          try StandardStreams.readInput(limit: largest)
+        }
       } else if Files.isDirectory(name) {
         let before = input.files.count + input.problems.count
         readDirectory(name, recursive: recursive, into: &input)
@@ -43,7 +48,10 @@ public enum ManifestReader {
     for name in names {
       let entry = path.hasSuffix("/") ? path + name : path + "/" + name
       if Files.isDirectory(entry) {
-        if recursive { readDirectory(entry, recursive: true, into: &input) }
+        // As kubectl: links to directories are not followed, they could lead back up.
+        if recursive && !Files.isSymbolicLink(entry) {
+          readDirectory(entry, recursive: true, into: &input)
+        }
       } else if [".yaml", ".yml", ".json"].contains(where: name.hasSuffix) {
         addFile(entry, to: &input)
       }
@@ -52,7 +60,7 @@ public enum ManifestReader {
 
   private static func addFile(_ path: String, to input: inout Input) {
     add(path, to: &input) { () throws(DataplaneError) in
-      guard let bytes = try Files.read(path) else {
+      guard let bytes = try Files.read(path, limit: largest) else {
         throw .refused("there is no such file or directory", remedy: "check the path")
       }
       return bytes

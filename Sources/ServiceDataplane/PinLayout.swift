@@ -28,7 +28,18 @@ struct PinLayout: Sendable {
 
   /// Ends every link and removes every pin, whatever is there.
   ///
+  /// The directory is renamed first: a detach that is interrupted leaves nothing that looks whole.
+  ///
   /// - Returns: how many links were ended.
+  func takeDown() throws(DataplaneError) -> Int {
+    var ended = try building.tearDown()
+    if Files.isDirectory(directory) {
+      try Files.rename(directory, to: building.directory)
+      ended += try building.tearDown()
+    }
+    return ended
+  }
+
   func tearDown() throws(DataplaneError) -> Int {
     guard Files.isDirectory(directory) else { return 0 }
     var ended = 0

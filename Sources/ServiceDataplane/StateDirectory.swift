@@ -14,9 +14,17 @@ public struct StateDirectory: Sendable {
 
   /// Waits until no other writer is at work. The lock ends with the returned value, and with
   /// the process, however it ends.
-  public func lock() throws(DataplaneError) -> StateLock {
+  ///
+  /// - Parameters:
+  ///   - seconds: how long to wait; nil: for ever.
+  ///   - waiting: called once after a second of waiting.
+  /// - Returns: nil when the time was up.
+  public func lock(
+    seconds: Int? = nil, waiting: () -> Void = {}
+  ) throws(DataplaneError) -> StateLock? {
     try Files.makeDirectories(path)
-    return StateLock(try Files.lock(path + "/lock"))
+    return try Files.lock(path + "/lock", seconds: seconds, waiting: waiting)
+      .map { StateLock($0) }
   }
 
   // MARK: Objects

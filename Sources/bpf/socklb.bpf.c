@@ -109,6 +109,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct endpoint_address to;
+	const struct svc_flow *peer;
 	struct svc_flows *all;
 	struct svc_flow *flow, fresh = {};
 	enum verdict verdict;
@@ -127,6 +128,12 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	if (verdict != TRANSLATED)
 		return refuse(verdict);
 
+	peer = connected_flow(sk, frontend.target >> 32, &to);
+	if (peer && (sk->state == BPF_TCP_ESTABLISHED || still_usable(peer, hook_family))) {
+		count_flow(peer, hook_family, TRANSLATED);
+		write_address(ctx, hook_family, peer->backend_be, peer->backend_port_be);
+		return ALLOW;
+	}
 	all = bpf_sk_storage_get(&flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!all)
 		return deny(ENOMEM);

@@ -73,5 +73,6 @@ struct KernelTests {
 let allTests: [KernelTest] =
   connectTests + refusalTests + datagramTests + threadTests + stickyTests + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
-  + policyTests + verdictTests + graceTests + lifeTests + layoutTests + commandTests + manifestTests
+  + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests + commandTests
+  + manifestTests
   + stateTests

@@ -9,7 +9,9 @@ import Glibc
 enum Files {
   static func close(_ fd: Int32) { _ = Glibc.close(fd) }
 
-  static func read(_ path: String) throws(DataplaneError) -> [UInt8]? {
+  static func read(
+    _ path: String, limit: Int = .max
+  ) throws(DataplaneError) -> [UInt8]? {
     let fd = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard fd >= 0 else {
       if errno == ENOENT { return nil }
@@ -18,17 +20,18 @@ enum Files {
     defer { close(fd) }
     var info = stat()
     var bytes: [UInt8] = []
-    if unsafe fstat(fd, &info) == 0, info.st_size > 0 {
+    if unsafe fstat(fd, &info) == 0, info.st_size > 0, info.st_size <= limit {
       bytes.reserveCapacity(Int(info.st_size) + 1)
     }
-    return try readAll(fd, path, into: &bytes)
+    return try readAll(fd, path, into: &bytes, limit: limit)
   }
 
   static func readAll(
-    _ fd: Int32, _ path: String, into bytes: inout [UInt8]
+    _ fd: Int32, _ path: String, into bytes: inout [UInt8], limit: Int = .max
   ) throws(DataplaneError) -> [UInt8] {
     let chunk = 1 << 20
     while true {
+      if bytes.count > limit { throw .system("reading \(path)", errno: EFBIG) }
       let start = bytes.count
       bytes.append(contentsOf: repeatElement(0, count: chunk))
       // SAFETY: the array has `chunk` bytes behind `start`.
@@ -108,6 +111,18 @@ enum Files {
     return unsafe stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// The path without symbolic links; as it is when that cannot be told.
+  static func resolved(_ path: String) -> String {
+    guard let text = unsafe realpath(path, nil) else { return path }
+    defer { unsafe free(text) }
+    return unsafe String(cString: text)
+  }
+
+  static func isSymbolicLink(_ path: String) -> Bool {
+    var info = stat()
+    return unsafe lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFLNK
+  }
+
   static func inode(_ path: String) -> UInt64? {
     var info = stat()
     return unsafe stat(path, &info) == 0 ? UInt64(info.st_ino) : nil
@@ -162,15 +177,30 @@ enum Files {
   }
 
   /// Opens (and makes) a file and takes an exclusive lock on it, which ends with the process.
-  static func lock(_ path: String) throws(DataplaneError) -> Int32 {
+  ///
+  /// - Parameters:
+  ///   - seconds: how long to wait for another holder; nil: for ever.
+  ///   - waiting: called once when there is another holder.
+  /// - Returns: nil when the time was up.
+  static func lock(
+    _ path: String, seconds: Int?, waiting: () -> Void
+  ) throws(DataplaneError) -> Int32? {
     let fd = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard fd >= 0 else { throw .failed("opening \(path)", errno: errno) }
-    while flock(fd, LOCK_EX) != 0 {
-      guard errno == EINTR else {
+    var tries = 0
+    while flock(fd, LOCK_EX | LOCK_NB) != 0 {
+      guard errno == EINTR || errno == EWOULDBLOCK else {
         let error = errno
         close(fd)
         throw .failed("locking \(path)", errno: error)
       }
+      if tries == 50 { waiting() }
+      if let seconds, tries >= seconds * 50 {
+        close(fd)
+        return nil
+      }
+      tries += 1
+      sleep(milliseconds: 20)
     }
     return fd
   }

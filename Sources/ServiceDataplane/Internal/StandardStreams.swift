@@ -23,8 +23,8 @@ public enum StandardStreams {
     }
   }
 
-  public static func readInput() throws(DataplaneError) -> [UInt8] {
+  public static func readInput(limit: Int) throws(DataplaneError) -> [UInt8] {
     var bytes: [UInt8] = []
-    return try Files.readAll(0, "standard input", into: &bytes)
+    return try Files.readAll(0, "standard input", into: &bytes, limit: limit)
   }
 }

@@ -9,6 +9,11 @@ extension Service {
     }
   }
 
+  /// Whether node ports that the manifest omits stay as they were.
+  fileprivate var keepsNodePorts: Bool {
+    kind == .nodePort || kind == .loadBalancer && allocateLoadBalancerNodePorts
+  }
+
   /// The numbers on the node that its manifest asks for.
   fileprivate var explicitNodePorts: [(path: String, port: Port, transport: TransportProtocol)] {
     guard kind.hasNodePorts else { return [] }
@@ -46,8 +51,9 @@ extension KnownObjects {
     if !prune { claimUntouchedNodePorts(by: manifests, in: &allocator) }
 
     var result: [Int: [String: Port]] = [:]
-    for (i, service) in services where service.needsNodePorts {
-      result[i] = keptNodePorts(of: service, &allocator)
+    for (i, service) in services where service.keepsNodePorts {
+      let kept = keptNodePorts(of: service, &allocator)
+      if !kept.isEmpty { result[i] = kept }
     }
     for (i, service) in services {
       for (path, port, transport) in service.explicitNodePorts {

@@ -83,12 +83,20 @@ static __always_inline struct svc_flow *new_flow(struct svc_flows *all)
 static __always_inline int is_send_to_peer(struct bpf_sock *sk, int hook_family,
 					   const struct endpoint_address *to)
 {
-	struct svc_flow *peer;
+	return hook_family == 4 && sk->family == AF_INET6 && sk->state == BPF_TCP_ESTABLISHED &&
+	       sk->dst_ip4 == to->w[3] && sk->dst_port == to->port_be;
+}
 
-	if (hook_family != 4 || sk->family != AF_INET6 || sk->state != BPF_TCP_ESTABLISHED)
-		return 0;
-	peer = bpf_sk_storage_get(&peers, sk, 0, 0);
-	return peer && flow_is_from(peer, to);
+/*
+ * sendto() to the VIP that the socket is, or was, connected to: it goes to the same backend. The
+ * kernel hands a connected socket nothing from anybody else.
+ */
+static __always_inline const struct svc_flow *connected_flow(struct bpf_sock *sk, __u32 service,
+							     const struct endpoint_address *vip)
+{
+	struct svc_flow *peer = bpf_sk_storage_get(&peers, sk, 0, 0);
+
+	return peer && peer->service == service && flow_is_to(peer, vip) ? peer : 0;
 }
 
 /*

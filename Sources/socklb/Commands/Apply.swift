@@ -37,7 +37,7 @@ struct Apply: ParsableCommand {
     try common.run {
       // The input first: its problems are the user's to mend, whatever the state of this node.
       let objects = try Change.decode(manifests)
-      let session = dryRun ? nil : try WriteSession(common, node: node)
+      let session = dryRun ? nil : try WriteSession(common, node: node, mayStartAnew: prune)
       if prune && !allowEmpty && !objects.contains(where: { $0.object.kind == .service }) {
         Output.error(
           "--prune would remove every Service, because the input has none; "
@@ -59,7 +59,13 @@ struct Apply: ParsableCommand {
   /// What is known, as far as this user may read it.
   private func knownForDryRun() throws(DataplaneError) -> KnownObjects {
     do {
-      return try KnownStore.load(common.stateDirectory).0
+      let (known, bytes) = try KnownStore.load(common.stateDirectory)
+      if bytes == nil && Dataplane.isAttached(pin: common.pin) {
+        Output.message(
+          "note: \(common.state) has no known objects although something is attached at "
+            + "\(common.pin); this dry run starts from nothing")
+      }
+      return known
     } catch {
       guard error.isPermission else { throw error }
       Output.message("note: \(error); this dry run starts from nothing")

@@ -51,7 +51,7 @@ struct Attach: ParsableCommand {
     for (option, value) in [
       ("--max-services", maxServices), ("--max-frontends", maxFrontends),
       ("--max-backends", maxBackends),
-    ] where !(1...(1 << 26)).contains(value) {
+    ] where !(1...(1 << 24)).contains(value) {
       throw ValidationError("\(option) must be 1…\(1 << 26)")
     }
   }
@@ -61,7 +61,9 @@ struct Attach: ParsableCommand {
       try KernelVersion.check()
       try Capabilities.check()
       let state = common.stateDirectory
-      let lock = try state.lock()
+      let lock = try state.lock {
+        Output.message("waiting for another socklb that changes \(state.path)")
+      }
       defer { withExtendedLifetime(lock) {} }
       if Dataplane.isAttached(pin: common.pin) {
         try sayWhatIsThere(Dataplane(pin: common.pin))
@@ -74,18 +76,20 @@ struct Attach: ParsableCommand {
           "the state directory \(common.state) belongs to what is attached at \(owner.pin)",
           remedy: "name another directory with --state, or `socklb detach --pin \(owner.pin)`")
       }
-      let cgroups: [Cgroup] =
-        cgroup.isEmpty ? [try .root()] : try cgroup.map { try Cgroup(path: $0) }
-      let (known, _) = try KnownStore.load(state)
+      let cgroups = outermost(
+        cgroup.isEmpty ? [try .root()] : try cgroup.map { try Cgroup(path: $0) })
+      let (known, knownBytes) = try KnownStore.load(state)
       let settings = node.settings(over: try state.readSettings())
       let options = NodeOptions.compileOptions(settings)
       let compiled = TableCompiler(options: options).compile(known)
       Output.diagnostics(compiled.diagnostics)
+      // From now on a missing file means that it was lost.
+      if knownBytes == nil { try state.writeObjects(known.encode()) }
       let instance = KernelTables.Instance.random()
       // Before the pins appear: pins without their state would be refused.
       try state.writeOwner(.init(pin: common.pin, instance: instance))
       let dataplane = try Dataplane.attach(
-        pin: common.pin, cgroups: unique(cgroups),
+        pin: common.pin, cgroups: cgroups,
         capacities: Capacities(
           services: maxServices, frontends: maxFrontends, backends: maxBackends),
         instance: instance,
@@ -98,19 +102,33 @@ struct Attach: ParsableCommand {
         try tables.commit(tables.prepare(compiled.table))
         try state.writeSettings(settings)
       }
-      for cgroup in unique(cgroups) { Output.message("attached to \(cgroup.path)") }
+      for cgroup in cgroups { Output.message("attached to \(cgroup.path)") }
       Output.message(
         "pinned at \(dataplane.pin); \(compiled.table.frontends.count) frontends from "
           + "\(known.count) known objects in \(common.state)")
     }
   }
 
-  private func unique(_ cgroups: [Cgroup]) -> [Cgroup] {
+  /// Each cgroup once, and none below another: the programs of a cgroup run for all below it,
+  /// and a second run of the same programs would see what the first has translated.
+  private func outermost(_ cgroups: [Cgroup]) -> [Cgroup] {
     var seen = Set<UInt64>()
-    return cgroups.filter { seen.insert($0.id).inserted }
+    return cgroups.filter { cgroup in
+      if let outer = cgroups.first(where: { cgroup.isBelow($0) }) {
+        Output.message("note: \(cgroup.path) is below \(outer.path), which is enough")
+        return false
+      }
+      return seen.insert(cgroup.id).inserted
+    }
   }
 
   private func sayWhatIsThere(_ dataplane: Dataplane) throws(DataplaneError) {
+    let missing = try dataplane.missingHooks()
+    guard missing.isEmpty else {
+      throw .refused(
+        "what is attached at \(dataplane.pin) is not whole: \(missing.joined(separator: ", "))",
+        remedy: "run `socklb detach` and `socklb attach`; what was applied is kept")
+    }
     Output.message("already attached, nothing was changed: pinned at \(dataplane.pin)")
     var last = ""
     for attachment in try dataplane.attachments() {

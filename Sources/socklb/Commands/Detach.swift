@@ -18,17 +18,34 @@ struct Detach: ParsableCommand {
   func run() throws {
     try common.run {
       let state = common.stateDirectory
-      // Without a state directory there is nothing to lock out, and none is to be made.
-      let lock = state.exists ? try state.lock() : nil
+      let lock = lockIfPossible(state)
       defer { withExtendedLifetime(lock) {} }
       let ended = try Dataplane.detach(pin: common.pin)
-      if let owner = try? state.readOwner(), owner.pin == common.pin { try state.removeOwner() }
+      if let owner = try? state.readOwner(), owner.pin == common.pin {
+        do { try state.removeOwner() } catch { Output.message("warning: \(error)") }
+      }
       if forget { try state.removeObjects() }
       if let ended {
         Output.message("detached: \(ended) links ended, nothing is pinned at \(common.pin)")
       } else {
         Output.message("nothing was attached at \(common.pin)")
       }
+    }
+  }
+
+  /// Detaching goes on without the lock: it is what one does when nothing else works any more.
+  private func lockIfPossible(_ state: StateDirectory) -> StateLock? {
+    // Without a state directory there is nothing to lock out, and none is to be made.
+    guard state.exists else { return nil }
+    do {
+      let lock = try state.lock(seconds: 10) {
+        Output.message("waiting for another socklb that changes \(state.path), at most 10 s")
+      }
+      if lock == nil { Output.message("warning: it has not ended; detaching all the same") }
+      return lock
+    } catch {
+      Output.message("warning: \(error); detaching without the lock")
+      return nil
     }
   }
 }

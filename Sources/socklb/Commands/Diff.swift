@@ -38,8 +38,12 @@ struct Diff: ParsableCommand {
     let kept = try common.stateDirectory.readSettings()
     let options = NodeOptions.compileOptions(node.settings(over: kept))
     let live: ServiceTable
-    if Dataplane.isAttached(pin: common.pin) {
-      live = try Dataplane(pin: common.pin).tables.readSnapshot().table
+    if try Dataplane.isVisible(pin: common.pin) {
+      let dataplane = try Dataplane(pin: common.pin)
+      try common.stateDirectory.checkOwner(of: dataplane)
+      let snapshot = try dataplane.tables.readSnapshot()
+      snapshot.sayIfInconsistent()
+      live = snapshot.table
     } else {
       Output.message("note: nothing is attached at \(common.pin); comparing with what is known")
       live = TableCompiler(options: options).compile(known).table

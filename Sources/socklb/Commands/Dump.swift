@@ -30,7 +30,11 @@ struct Dump: ParsableCommand {
         return
       }
       guard let tableView = DumpView(rawValue: view.rawValue) else {
-        let (known, _) = try KnownStore.load(common.stateDirectory)
+        let state = common.stateDirectory
+        let (known, bytes) = try KnownStore.load(state)
+        if bytes == nil, Dataplane.isAttached(pin: common.pin) {
+          try state.checkOwner(of: Dataplane(pin: common.pin))
+        }
         try Output.data(known.manifests(as: output))
         return
       }
@@ -38,9 +42,7 @@ struct Dump: ParsableCommand {
       try dataplane.checkLayout()
       let needsCounters = view == .counters || view == .all
       let snapshot = try dataplane.tables.readSnapshot(withCounters: needsCounters)
-      if !snapshot.isConsistent {
-        Output.message("warning: the table kept changing while it was read")
-      }
+      snapshot.sayIfInconsistent()
       let dump = TableDump(snapshot.table, counters: snapshot.counters)
       try Output.data(dump.render(tableView, as: output))
     }

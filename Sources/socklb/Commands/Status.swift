@@ -19,7 +19,9 @@ struct Status: ParsableCommand {
       try dataplane.checkLayout()
       let report = StatusReport(
         common: common, dataplane: dataplane, attachments: try dataplane.attachments(),
-        snapshot: try dataplane.tables.readSnapshot(withCounters: true))
+        snapshot: try dataplane.tables.readSnapshot(withCounters: true),
+        problems: try dataplane.missingHooks())
+      report.snapshot.sayIfInconsistent()
       switch output {
       case .text: try Output.data(Array(report.text.utf8))
       case .json: try Output.line(report.facts.json)

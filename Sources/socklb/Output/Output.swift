@@ -8,12 +8,38 @@ enum Output {
 
   static func message(_ text: String) {
     // A closed standard error is no reason to fail.
-    try? StandardStreams.write(Array((text + "\n").utf8), to: .error)
+    try? StandardStreams.write(Array((printable(text) + "\n").utf8), to: .error)
+  }
+
+  /// Names come from manifests: what would move the cursor or forge a line is written out. Line
+  /// ends of our own are followed by blanks.
+  private static func printable(_ text: String) -> String {
+    guard text.utf8.contains(where: { $0 < 32 || $0 == 127 }) else { return text }
+    var result = ""
+    let scalars = Array(text.unicodeScalars)
+    for (i, scalar) in scalars.enumerated() {
+      let isOwnLineEnd = scalar == "\n" && i + 1 < scalars.count && scalars[i + 1] == " "
+      if (scalar.value < 32 || scalar.value == 127) && !isOwnLineEnd {
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
   }
 
   static func error(_ text: String) { message("error: \(text)") }
 
   static func diagnostics(_ diagnostics: [Diagnostic]) {
     for diagnostic in diagnostics { message("\(diagnostic.severity.rawValue): \(diagnostic)") }
+  }
+}
+
+extension KernelTables.Snapshot {
+  func sayIfInconsistent() {
+    if isConsistent { return }
+    Output.message(
+      "warning: a writer was at work all the time, or was killed at work; the next `apply` "
+        + "finishes what it began")
   }
 }

@@ -7,9 +7,11 @@ struct StatusReport {
   let dataplane: Dataplane
   let attachments: [Dataplane.Attachment]
   let snapshot: KernelTables.Snapshot
+  /// `Dataplane.missingHooks`
+  let problems: [String]
 
-  /// Every hook is attached to at least one live cgroup, and no attachment is dead.
-  var isHealthy: Bool { !attachments.isEmpty && attachments.allSatisfy(\.isLive) }
+  /// Every hook is attached to every cgroup, and every cgroup is there.
+  var isHealthy: Bool { problems.isEmpty }
 
   private struct Fill {
     var family: String
@@ -56,12 +58,15 @@ struct StatusReport {
       "state       \(common.state)",
     ]
     for cgroup in cgroups {
-      let state = cgroup.isLive ? "" : "  DEAD: the cgroup is gone, nothing is translated there"
+      let state = cgroup.isLive ? "" : "  DEAD: detached, or the cgroup is gone"
       lines.append("cgroup      \(cgroup.place) (id \(cgroup.id))\(state)")
       for hook in cgroup.hooks {
         lines.append(
           "  \(pad(hook.hook, 13)) program \(pad("\(hook.programID)", 6)) tag \(hook.tag)")
       }
+    }
+    for problem in problems {
+      lines.append("PROBLEM     \(problem); run `socklb detach` and `socklb attach`")
     }
     let room = dataplane.tables.capacities
     for fill in fills {
@@ -82,6 +87,7 @@ struct StatusReport {
       ("version", .text(Socklb.version)),
       ("layoutVersion", .number(UInt64(dataplane.tables.layoutVersion))),
       ("healthy", .flag(isHealthy)),
+      ("problems", .list(problems.map { .text($0) })),
       ("pin", .text(dataplane.pin)),
       ("state", .text(common.state)),
       ("generation", .number(dataplane.tables.generation / 2)),

@@ -51,7 +51,7 @@ struct Change {
 /// Everything a writer holds: the lock, the data plane, and what was known before.
 struct WriteSession {
   let common: CommonOptions
-  let lock: StateLock
+  let lock: StateLock?
   let dataplane: Dataplane
   let known: KnownObjects
   let options: CompileOptions
@@ -61,7 +61,7 @@ struct WriteSession {
 
   /// - Throws: when nothing is attached, or the pins belong to another state.
   init(
-    _ common: CommonOptions, node: NodeOptions? = nil
+    _ common: CommonOptions, node: NodeOptions? = nil, mayStartAnew: Bool = false
   ) throws(DataplaneError) {
     self.common = common
     try Capabilities.check()
@@ -71,11 +71,24 @@ struct WriteSession {
     let found = try Dataplane(pin: common.pin)
     try found.checkLayout()
     try state.checkOwner(of: found)
-    lock = try state.lock()
+    lock = try state.lock {
+      Output.message("waiting for another socklb that changes \(state.path)")
+    }
     // Again, now that nobody else can detach and attach in between.
     dataplane = try Dataplane(pin: common.pin)
     try state.checkOwner(of: dataplane)
     (known, knownBytes) = try KnownStore.load(state)
+    // attach has written it, if only without an object.
+    guard knownBytes != nil || mayStartAnew else {
+      throw .refused(
+        "\(state.path)/objects is missing, which holds what is served now",
+        remedy: "restore it, or apply all manifests at once with --prune. Nothing was changed, "
+          + "what is attached goes on")
+    }
+    for problem in try dataplane.missingHooks() {
+      Output.message(
+        "warning: \(problem); run `socklb detach` and `socklb attach`, what was applied is kept")
+    }
     keptSettings = try state.readSettings()
     settings = node?.settings(over: keptSettings) ?? keptSettings
     options = NodeOptions.compileOptions(settings)

@@ -70,7 +70,8 @@ extension ObjectDecoder {
     if let number = node.integer, let port = Port(number) { return port }
     let isQuoted = node.kind == .string && Int(node.string ?? "").flatMap { Port($0) } != nil
     let hint = isQuoted ? "; leave out the quotes" : remedy.isEmpty ? "" : "; \(remedy)"
-    let written = node.kind == .integer ? String(decoding: node.utf8, as: UTF8.self) : shown(node)
+    let written =
+      node.kind == .integer ? String(decoding: node.utf8.prefix(60), as: UTF8.self) : shown(node)
     report(.error, node, "must be a number from 1 to 65535, not \(written)\(hint)")
     return nil
   }

@@ -1,0 +1,81 @@
+import ServiceDataplane
+import ServiceMaps
+import SocketKit
+
+/// What goes wrong on nodes: half a detach, lost files, cgroups within cgroups.
+let mishapTests: [KernelTest] =
+  Variant.allCases.map { variant in
+    KernelTest("connected_\(variant)_udp_socket_that_names_its_vip_is_answered") { sandbox in
+      let pods = try Pods(variant, SK_UDP, 1...5)
+      let vip = variant.vip(1)
+      try sandbox.attach([try frontend(vip, .udp, pods.places)])
+      for _ in 0..<20 {
+        let client = try Socket(variant, SK_UDP)
+        try client.connect(vip)
+        try client.send("x", to: vip)
+        try pods.echo()
+        guard let answer = try client.receive() else { throw Failure("no answer") }
+        try checkEqual(answer.from, vip, "who answers")
+      }
+    }
+  } + [
+    KernelTest("nested_cgroups_are_attached_to_once") { sandbox in
+      let inner = try sandbox.makeCgroup("inner")
+      let said = try sandbox.succeed([
+        "attach", "--cgroup", inner, "--cgroup", sandbox.cgroup,
+      ])
+      try check(said.errors.contains("\(inner) is below \(sandbox.cgroup)"), said.all)
+      let pods = try Pods(.v4, SK_TCP, 1...3)
+      let vip = Variant.v4.vip(1)
+      let dataplane = try Dataplane(pin: sandbox.pin)
+      try dataplane.serve([try frontend(vip, .tcp, pods.places)])
+      try Sandbox.join(inner)
+      let client = try Socket(.v4, SK_TCP)
+      try client.connect(vip)
+      try checkEqual(try client.peerName, vip, "getpeername in the inner cgroup")
+      _ = try pods.accept()
+      try Sandbox.join(sandbox.cgroup)
+    },
+    KernelTest("a_missing_hook_is_found") { sandbox in
+      try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+      try sandbox.succeed(["status"])
+      for cgroup in Disk.list(sandbox.pin + "/links") {
+        Disk.remove(sandbox.pin + "/links/\(cgroup)/connect4")
+      }
+      let status = try sandbox.run(["status"])
+      try check(status.code == 1 && status.output.contains("connect4 not attached"), status.all)
+      let attach = try sandbox.run(["attach", "--cgroup", sandbox.cgroup])
+      try check(attach.code == 1 && attach.errors.contains("detach"), attach.all)
+      let apply = try sandbox.succeed(
+        ["apply", "-f", "-"],
+        input: Manifest.both("web", vip: Variant.v4.vip(1), [Variant.v4.pod(1)]))
+      try check(apply.errors.contains("connect4 not attached"), apply.all)
+      try sandbox.succeed(["detach"])
+      try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+      try sandbox.succeed(["status"])
+      try check(try sandbox.succeed(["dump"]).output.contains("shop/web"), "restored")
+    },
+    KernelTest("lost_objects_never_wipe_live_services") { sandbox in
+      let pods = try Pods(.v4, SK_TCP, 1...2)
+      let vip = Variant.v4.vip(1)
+      try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+      try sandbox.succeed(
+        ["apply", "-f", "-"], input: Manifest.both("web", vip: vip, pods.places))
+      Disk.remove(sandbox.state + "/objects")
+      let other = Manifest.both("other", vip: Variant.v4.vip(2), pods.places)
+      let refusedApply = try sandbox.run(["apply", "-f", "-"], input: other)
+      try check(
+        refusedApply.code == 1 && refusedApply.errors.contains("--prune"), refusedApply.all)
+      _ = try whoAnswers(vip, pods)
+      try sandbox.succeed(["apply", "--prune", "-f", "-"], input: other)
+      _ = try whoAnswers(Variant.v4.vip(2), pods)
+    },
+    KernelTest("a_stuck_writer_does_not_keep_detach_from_its_work", inVM: false) { sandbox in
+      try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+      let lock = try StateDirectory(sandbox.state).lock()
+      let said = try sandbox.succeed(["detach"])
+      try check(said.errors.contains("detaching all the same"), said.all)
+      try checkEqual(sandbox.pins, [], "pins")
+      withExtendedLifetime(lock) {}
+    },
+  ]
