@@ -17,7 +17,7 @@ public final class GracePeriod: Sendable {
     }
   }
 
-  /// Blocks for one grace period: 8–12 ms.
+  /// Blocks for one grace period: milliseconds.
   public func wait() throws(BPFError) {
     if let errno = Calls.update(outer.number, key: UInt32(0), value: UInt32(inner.number)) {
       throw .call("waiting for running programs", errno: errno)
