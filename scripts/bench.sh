@@ -86,7 +86,7 @@ report=docs/benchmarks.md
 	echo "Written by \`make bench\`; $rounds rounds, interleaved; milliseconds of wall time."
 	echo
 	echo "- machine: $(nproc) CPUs, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-	echo "- kernel: Linux $(uname -r)"
+	echo "- kernel: Linux $(uname -r | sed 's/-.*//')"
 	echo "- commit: $(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 	echo "- input: $(($(stat -c %s "$work/10k.yaml") / 1000000)) MB of YAML," \
 		"$(($(stat -c %s "$work/10k.json") / 1000000)) MB of JSON: 10,000 Services and 10,000 EndpointSlices of 10 endpoints"
