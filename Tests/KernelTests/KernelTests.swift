@@ -74,4 +74,5 @@ let allTests: [KernelTest] =
   connectTests + refusalTests + datagramTests + threadTests + stickyTests + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
   + policyTests + verdictTests + graceTests + lifeTests + layoutTests + commandTests + manifestTests
-  + stateTests
+  + stateTests + serviceE2ETests + serviceE2EPolicyTests
+  + serviceE2EAffinityTests
