@@ -25,6 +25,7 @@ let serviceE2EAffinityTests: [KernelTest] = [
       Kube.slice("web", pods))
     for place in [vip, nodePort] {
       let first = try cluster.ask(client, place)
+      try check(!first.pod.isEmpty, "\(place): \(first)")
       for _ in 0..<4 {
         sk_sleep(400)
         try checkEqual(try cluster.ask(client, place), first, "used within the time-out")
@@ -54,12 +55,12 @@ let serviceE2EAffinityTests: [KernelTest] = [
       Kube.service("labelled", vip.address, labels: [label]), Kube.slice("labelled", pods),
       Kube.service("plain", other.address), Kube.slice("plain", pods))
     try cluster.checkReached(other, from: clients, pods)
-    try cluster.checkFails(vip, from: clients)
+    try cluster.checkFails(vip, from: clients, networkUnreachable)
     try cluster.apply(Kube.service("plain", other.address, labels: [label]))
-    try cluster.checkFails(other, from: clients)
+    try cluster.checkFails(other, from: clients, networkUnreachable)
     try cluster.apply(Kube.service("plain", other.address))
     try cluster.checkReached(other, from: clients, pods)
-    try cluster.checkFails(vip, from: clients)
+    try cluster.checkFails(vip, from: clients, networkUnreachable)
   },
   e2e("e2e_service_2345_headless_label_on_a_slice") { cluster in
     let clients = [cluster.node, try cluster.pod("client")]

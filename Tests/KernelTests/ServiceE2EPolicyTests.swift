@@ -48,11 +48,11 @@ let serviceE2EPolicyTests: [KernelTest] = [
     let client = try cluster.pod("client")
     let pods = [try cluster.pod("pod1"), try cluster.pod("pod2")]
     try cluster.apply(Kube.externalName("web"), Kube.slice("web", pods))
-    try cluster.checkFails(vip, from: [client])
+    try cluster.checkFails(vip, from: [client], networkUnreachable)
     try cluster.apply(Kube.service("web", vip.address))
     try cluster.checkReached(vip, from: [client], pods)
     try cluster.apply(Kube.externalName("web"))
-    try cluster.checkFails(vip, from: [client])
+    try cluster.checkFails(vip, from: [client], networkUnreachable)
     try cluster.apply(
       Kube.service("web", vip.address, ports: [nodePortHTTP], spec: ["type: NodePort"]))
     try cluster.checkReached(vip, from: [client], pods)
@@ -69,8 +69,8 @@ let serviceE2EPolicyTests: [KernelTest] = [
       try cluster.checkReached(vip, from: clients, [pod])
       if type == "NodePort" { try cluster.checkReached(nodePort, from: clients, [pod]) }
       try cluster.apply(Kube.externalName("web"))
-      try cluster.checkFails(vip, from: clients)
-      try cluster.checkFails(nodePort, from: clients)
+      try cluster.checkFails(vip, from: clients, networkUnreachable)
+      try cluster.checkFails(nodePort, from: clients, refused)
       try checkEqual(try cluster.sandbox.succeed(["dump", "frontends"]).output, "", "frontends")
     }
   },
@@ -124,6 +124,7 @@ let serviceE2EPolicyTests: [KernelTest] = [
         "web", vip.address, ports: [nodePortHTTP],
         spec: ["type: NodePort", "externalTrafficPolicy: Local"]),
       Kube.slice("web", [pod]))
+    try cluster.checkReached(nodePort, from: [cluster.node], [pod])
     let answer = try cluster.ask(cluster.node, Place(other.address, 30080))
     try checkEqual(answer, .init(pod: "other", source: Cluster.nodeAddress), "the other node")
   },

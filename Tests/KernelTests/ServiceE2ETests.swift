@@ -117,11 +117,11 @@ let serviceE2ETests: [KernelTest] = [
     try up(1)
     for number in 0..<2 { try cluster.checkReached(vips[number], from: clients, groups[number]) }
     try cluster.sandbox.succeed(["delete", "service", "e2e/up0"])
-    try cluster.checkFails(vips[0], from: clients)
+    try cluster.checkFails(vips[0], from: clients, networkUnreachable)
     try cluster.checkReached(vips[1], from: clients, groups[1])
     try up(2)
     for number in 1..<3 { try cluster.checkReached(vips[number], from: clients, groups[number]) }
-    try cluster.checkFails(vips[0], from: clients)
+    try cluster.checkFails(vips[0], from: clients, networkUnreachable)
   },
   e2e("e2e_service_1171_recreated_service") { cluster in
     let vip = Place("172.30.1.1", 80)
@@ -131,7 +131,7 @@ let serviceE2ETests: [KernelTest] = [
     try cluster.apply(service, Kube.slice("web", pods))
     try cluster.checkReached(vip, from: clients, pods)
     try cluster.delete(service)
-    try cluster.checkFails(vip, from: clients)
+    try cluster.checkFails(vip, from: clients, networkUnreachable)
     try cluster.apply(service)
     try cluster.checkReached(vip, from: clients, pods)
   },
@@ -142,7 +142,7 @@ let serviceE2ETests: [KernelTest] = [
     try cluster.apply(Kube.service("old", old.address), Kube.slice("old", [pods[0]]))
     try cluster.checkReached(old, from: clients, [pods[0]])
     try cluster.sandbox.succeed(["detach"])
-    try cluster.checkFails(old, from: clients)
+    try cluster.checkFails(old, from: clients, networkUnreachable)
     try cluster.attach()
     try cluster.checkReached(old, from: clients, [pods[0]])
     try cluster.apply(Kube.service("new", new.address), Kube.slice("new", [pods[1]]))

@@ -20,8 +20,6 @@ final class Cluster {
     self.sandbox = sandbox
     let namespace = try CallFailed.check(sk_own_network(), "the node's namespace")
     node = ClusterPod("node", Self.nodeName, Self.nodeAddress, "fd00:192::11", namespace)
-    // Answers what leads nowhere, as a router does; there is nothing to forward to.
-    try Disk.write("1\n", to: "/proc/sys/net/ipv4/ip_forward")
     try ip([
       "link add cni0 type bridge", "link set cni0 up", "address add 10.244.0.1/16 dev cni0",
       "address add \(Self.nodeAddress)/24 dev cni0",
@@ -92,6 +90,9 @@ final class Cluster {
         "address add \(pod.address)/\(prefix) dev eth0",
         "address add \(pod.address6)/64 dev eth0 nodad", "link set eth0 up",
         "route add default via \(gateway)",
+        // To a VIP that nobody serves there is no route, as on the node: the client hears of it
+        // at once, and not by ICMP messages, of which the kernel sends only so many.
+        "route add throw 172.30.0.0/16",
       ])
     }
   }
