@@ -39,6 +39,28 @@ let serviceE2ETests: [KernelTest] = [
       }
     }
   },
+  e2e("e2e_service_733_endpoints_change_while_clients_run") { cluster in
+    let vip = Place("172.30.1.1", 80)
+    let clients = [cluster.node, try cluster.pod("client")]
+    let pods = try (0..<6).map { try cluster.pod("pod\($0)") }
+    var current = [pods[0], pods[1]]
+    try cluster.apply(Kube.service("web", vip.address), Kube.slice("web", current))
+    var asked = 0
+    for turn in 1...30 {
+      let next = [pods[turn % 6], pods[(turn + 1) % 6]]
+      let names = Set((current + next).map(\.name))
+      try cluster.apply(Kube.slice("web", next)) {
+        for client in clients {
+          let answer = try cluster.ask(client, vip)
+          try check(names.contains(answer.pod), "turn \(turn), \(client.name): \(answer)")
+          asked += 1
+        }
+      }
+      try cluster.checkReached(vip, from: clients, next)
+      current = next
+    }
+    try check(asked > 120, "only \(asked) connections were made meanwhile")
+  },
   e2e("e2e_service_803_multiport_endpoints_from_pods") { cluster in
     let (first, second) = (Place("172.30.1.1", 80), Place("172.30.1.1", 81))
     let client = try cluster.pod("client")

@@ -38,6 +38,14 @@ final class Cluster {
     try sandbox.succeed(["apply", "-f", "-", "--node-name", node], input: manifests.joined())
   }
 
+  /// Repeats something for as long as the command runs, and once more then.
+  func apply(_ manifests: String, while body: () throws -> Void) throws {
+    let process = try sandbox.start(["apply", "-f", "-"], input: manifests)
+    while process.ended == nil { try body() }
+    try checkEqual(process.ended, 0, "apply")
+    try body()
+  }
+
   func delete(_ manifests: String...) throws {
     try sandbox.succeed(["delete", "-f", "-"], input: manifests.joined())
   }
