@@ -204,6 +204,22 @@ let serviceE2ETests: [KernelTest] = [
       Kube.pod(pod, app: "web", ready: false, phase: "Failed"))
     try cluster.checkFails(vip, from: clients, refused, times: 5)
   },
+  e2e("e2e_service_4044_4080_ports_of_restartable_init_containers") { cluster in
+    let (number, named) = (Place("172.30.1.1", 80), Place("172.30.1.1", 81))
+    let client = try cluster.pod("client")
+    let pod = try cluster.pod("pod1")
+    try cluster.apply(
+      Kube.service(
+        "sidecar", number.address,
+        ports: [
+          "{name: number, port: 80, targetPort: 8080}", "{name: named, port: 81, targetPort: web}",
+        ], spec: ["selector: {app: sidecar}"]),
+      Kube.pod(
+        pod, app: "sidecar", ports: ["{name: web, containerPort: 8080}"],
+        containers: "initContainers"))
+    try cluster.checkReached(number, from: [client], [pod])
+    try cluster.checkReached(named, from: [client], [pod])
+  },
   e2e("e2e_service_4116_named_target_port_of_each_endpoint") { cluster in
     let (byPods, bySlices) = (Place("172.30.1.1", 80), Place("172.30.1.2", 80))
     let client = try cluster.pod("client")

@@ -76,7 +76,8 @@ enum Kube {
   /// A Pod object, for a Service with the selector `app: NAME`.
   static func pod(
     _ pod: ClusterPod, app: String, ready: Bool = true, phase: String = "Running",
-    isDeleted: Bool = false, ports: [String] = ["{name: http, containerPort: 8080}"]
+    isDeleted: Bool = false, ports: [String] = ["{name: http, containerPort: 8080}"],
+    containers: String = "containers"
   ) -> String {
     """
     apiVersion: v1
@@ -87,7 +88,7 @@ enum Kube {
       labels: {app: \(app)}
     \(isDeleted ? "  deletionTimestamp: \"2026-01-01T00:00:00Z\"\n" : "")spec:
       nodeName: \(pod.nodeName)
-      containers: [{name: server, ports: [\(ports.joined(separator: ", "))]}]
+      \(containers): [{name: server, restartPolicy: Always, ports: [\(ports.joined(separator: ", "))]}]
     status:
       phase: \(phase)
       podIP: \(pod.address)
