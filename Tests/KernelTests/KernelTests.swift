@@ -74,5 +74,5 @@ let allTests: [KernelTest] =
   connectTests + refusalTests + datagramTests + threadTests + stickyTests + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
   + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests + commandTests
-  + manifestTests
-  + stateTests
+  + manifestTests + stateTests
+  + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ipv6.h>
 #include <net/if.h>
 #include <sched.h>
@@ -30,6 +31,30 @@ int sk_new_namespaces(void)
 	if (before.st_ino == after.st_ino)
 		return -ENOTUNIQ;
 	return mount("none", "/", 0, MS_REC | MS_PRIVATE, 0) ? -errno : 0;
+}
+
+int sk_own_network(void)
+{
+	int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int sk_enter_network(int fd)
+{
+	return setns(fd, CLONE_NEWNET) ? -errno : 0;
+}
+
+int sk_new_network(void)
+{
+	int old = sk_own_network(), made, error;
+
+	if (old < 0)
+		return old;
+	made = unshare(CLONE_NEWNET) ? -errno : sk_own_network();
+	error = sk_enter_network(old);
+	close(old);
+	return error ? error : made;
 }
 
 static int loopback_request(int family, unsigned long request, void *data)

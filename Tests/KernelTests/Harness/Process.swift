@@ -44,6 +44,12 @@ final class Process {
     return nil
   }
 
+  /// The exit code, once it has ended; does not wait.
+  var ended: Int32? {
+    if code == nil, case let result = sk_wait_child(pid, 0), result != -EAGAIN { code = result }
+    return code
+  }
+
   /// kill -9
   ///
   /// - Returns: as `wait`: 137, unless it had ended before.

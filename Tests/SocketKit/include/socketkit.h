@@ -53,6 +53,12 @@ int sk_own_name(int fd, struct sk_name *name);
 
 /* namespaces.c */
 int sk_new_namespaces(void);
+/* The network namespace that the calling thread is in. */
+int sk_own_network(void);
+/* Another network namespace; the calling thread stays where it is. */
+int sk_new_network(void);
+/* The sockets made before stay in the namespace they were made in. */
+int sk_enter_network(int fd);
 int sk_loopback_up(void);
 /* Makes an address, or with a shorter prefix a range, one of this host's own. */
 int sk_add_address(const char *address, int prefix);
