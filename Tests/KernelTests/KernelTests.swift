@@ -75,4 +75,4 @@ let allTests: [KernelTest] =
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
   + policyTests + verdictTests + graceTests + lifeTests + layoutTests + commandTests + manifestTests
   + stateTests
-  + ruleTests + endpointRuleTests
+  + ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + churnTests
