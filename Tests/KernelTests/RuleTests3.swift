@@ -80,6 +80,24 @@ let changeRuleTests: [KernelTest] = [
       }
     }
   },
+  KernelTest("rule_udp_connected_from_one_port_reaches_the_new_server") { sandbox in
+    // As upstream's client: a new socket for each request, always from the same port.
+    let pods = try Pods(.v4, SK_UDP, 1...2)
+    let vip = Variant.v4.vip(1)
+    try sandbox.attachNode()
+    try sandbox.apply(Manifest.service("web", vip: vip, "UDP"))
+    for pod in pods.places {
+      try sandbox.apply(Manifest.slice("web", [pod], "UDP"))
+      for _ in 1...3 {
+        let client = try Socket(.v4, SK_UDP)
+        try client.bind(Place("10.0.0.9", 12345))
+        try client.connect(vip)
+        try client.send("x")
+        try checkEqual(try pods.echo(), pod, "the server")
+        try checkEqual(try client.receive()?.from, vip, "the source of the reply")
+      }
+    }
+  },
   KernelTest("rule_udp_sent_before_endpoints_are_ready_spoils_nothing") { sandbox in
     let pods = try Pods(.v4, SK_UDP, 1...1)
     let vip = Variant.v4.vip(1)
