@@ -51,8 +51,11 @@ let ruleTests: [KernelTest] = [
     ])
     let web =
       Rule.service(
-        "web", "type: NodePort, clusterIP: 172.30.0.1, ports: [{name: http, port: 80, nodePort: 30080}]"
-      ) + Rule.slice("web", Rule.endpoints(pods.places))
+        "web",
+        """
+        type: NodePort, clusterIP: 172.30.0.1,
+          ports: [{name: http, port: 80, nodePort: 30080}]
+        """) + Rule.slice("web", Rule.endpoints(pods.places))
     try sandbox.apply(web)
     try expect([second], "as attach was told")
     try sandbox.apply(Manifest.service("other", vip: Variant.v4.vip(2)))

@@ -80,7 +80,8 @@ let endpointRuleTests: [KernelTest] = [Variant.v4, .v6].flatMap { variant in
       try sandbox.apply(
         slice([Rule.endpoint(places[0], .leaving), Rule.endpoint(places[3], on: "node-2")]))
       try checkEqual(try whoAnswer(vip, pods), [places[3]], "one is ready")
-      try sandbox.apply(slice([Rule.endpoint(places[2], .gone), Rule.endpoint(places[3], .notReady)]))
+      try sandbox.apply(
+        slice([Rule.endpoint(places[2], .gone), Rule.endpoint(places[3], .notReady)]))
       try checkEqual(try connectError(variant, SK_TCP, vip), refused, "none that serves")
     },
     KernelTest("rule_\(variant)_topology_hints_are_followed") { sandbox in

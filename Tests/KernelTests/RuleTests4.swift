@@ -170,8 +170,11 @@ let serviceRuleTests: [KernelTest] =
       try sandbox.attachNode()
       try sandbox.apply(
         Rule.service(
-          "web", "clusterIP: 172.30.0.1, internalTrafficPolicy: Local, ports: [{name: http, port: 80}]"
-        )
+          "web",
+          """
+          clusterIP: 172.30.0.1, internalTrafficPolicy: Local,
+            ports: [{name: http, port: 80}]
+          """)
           + Rule.slice(
             "web", [Rule.endpoint(pods.places[0]), Rule.endpoint(pods.places[1], on: "node-2")])
           + Manifest.service("other", vip: Variant.v4.vip(2)))
@@ -181,7 +184,8 @@ let serviceRuleTests: [KernelTest] =
       try expect(pods.places[0], "as attach was told")
       try sandbox.succeed(["delete", "service", "shop/other"])
       try expect(pods.places[0], "after a delete")
-      try sandbox.apply(Manifest.service("third", vip: Variant.v4.vip(3)), ["--node-name", "node-2"])
+      try sandbox.apply(
+        Manifest.service("third", vip: Variant.v4.vip(3)), ["--node-name", "node-2"])
       try expect(pods.places[1], "as another node")
       try sandbox.succeed(["delete", "service", "shop/third"])
       try expect(pods.places[1], "kept by delete")
@@ -230,7 +234,8 @@ let serviceRuleTests: [KernelTest] =
           "web",
           """
           clusterIP: 172.30.0.1, sessionAffinity: ClientIP,
-            sessionAffinityConfig: {clientIP: {timeoutSeconds: 600}}, ports: [{name: http, port: 80}]
+            sessionAffinityConfig: {clientIP: {timeoutSeconds: 600}},
+            ports: [{name: http, port: 80}]
           """)
           + Rule.slice(
             "web", [Rule.endpoint(pods.places[0]), Rule.endpoint(pods.places[1], .notReady)])
@@ -255,7 +260,7 @@ let serviceRuleTests: [KernelTest] =
         try check(affinity.contains(part), "no \(part) in \(affinity)")
       }
       let json = try sandbox.succeed(["dump", "affinity", "-o", "json"]).output
-      for part in ["\"service\": \"shop/web\"", "\"backend\": \"10.0.0.1:8080\"", "\"leftSeconds\": "] {
+      for part in ["service\": \"shop/web", "backend\": \"10.0.0.1:8080", "leftSeconds\": "] {
         try check(json.contains(part), "no \(part) in \(json)")
       }
     },

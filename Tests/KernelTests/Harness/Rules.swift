@@ -74,7 +74,10 @@ extension Sandbox {
 
 /// Which pods a number of new sockets reach.
 func whoAnswer(_ vip: Place, _ pods: Pods, times: Int = 40) throws -> Set<Place> {
-  Set(try (0..<times).map { _ in try pods.type == SK_TCP ? whoAnswers(vip, pods) : whoGets(vip, pods) })
+  let answers = try (0..<times).map { _ in
+    try pods.type == SK_TCP ? whoAnswers(vip, pods) : whoGets(vip, pods)
+  }
+  return Set(answers)
 }
 
 /// Sends from a new socket, or the given one, and says which pod got it; the reply comes from
