@@ -76,3 +76,4 @@ let allTests: [KernelTest] =
   + policyTests + verdictTests + graceTests + lifeTests + layoutTests + commandTests + manifestTests
   + stateTests
   + ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + churnTests
+  + familyRuleTests

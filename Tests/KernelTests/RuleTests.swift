@@ -101,47 +101,6 @@ let ruleTests: [KernelTest] = [
     _ = try whoAnswers(Variant.v4.vip(1), pods)
     _ = try whoGets(Variant.v4.vip(1), resolvers)
   },
-  KernelTest("rule_external_ip_that_no_node_has") { sandbox in
-    let pods = try Pods(.v4, SK_TCP, 1...3)
-    let outside = Place("203.0.113.250", 80)
-    try sandbox.attachNode()
-    func web(_ external: String) -> String {
-      Rule.service(
-        "web",
-        "clusterIP: 172.30.0.1, externalIPs: [\(external)], ports: [{name: http, port: 80}]")
-    }
-    try sandbox.apply(web("203.0.113.250") + Rule.slice("web", Rule.endpoints(pods.places)))
-    try checkEqual(try whoAnswer(outside, pods, times: 60).count, 3, "pods")
-    try checkEqual(
-      try connectError(.v4, SK_TCP, Place("203.0.113.250", 81)), networkUnreachable,
-      "another port is left alone")
-    try sandbox.apply(web(""))
-    try checkEqual(try connectError(.v4, SK_TCP, outside), networkUnreachable, "taken away")
-    _ = try whoAnswers(Variant.v4.vip(1), pods)
-  },
-  KernelTest("rule_load_balancer_serves_vips_and_no_proxies") { sandbox in
-    let pods = try Pods(.v4, SK_TCP, 1...2)
-    try sandbox.attachNode()
-    func web(_ type: String, _ ingress: String) -> String {
-      Rule.service(
-        "web", "type: \(type), clusterIP: 172.30.0.1, ports: [{name: http, port: 80}]",
-        status: "loadBalancer: {ingress: [\(ingress)]}")
-    }
-    try sandbox.apply(
-      web(
-        "LoadBalancer",
-        """
-        {ip: 198.51.100.1}, {ip: 198.51.100.2, ipMode: VIP}, {ip: 198.51.100.3, ipMode: Proxy},
-          {hostname: lb.example}
-        """) + Rule.slice("web", Rule.endpoints(pods.places)))
-    for number in 1...2 { _ = try whoAnswers(Place("198.51.100.\(number)", 80), pods) }
-    try checkEqual(
-      try connectError(.v4, SK_TCP, Place("198.51.100.3", 80)), networkUnreachable, "Proxy")
-    try sandbox.apply(web("ClusterIP", ""))
-    try checkEqual(
-      try connectError(.v4, SK_TCP, Place("198.51.100.1", 80)), networkUnreachable, "ClusterIP")
-    _ = try whoAnswers(Variant.v4.vip(1), pods)
-  },
   KernelTest("rule_other_ports_of_a_clusterip_are_refused") { sandbox in
     try sandbox.attachNode()
     let pods = try Pods(.v4, SK_TCP, 1...1)

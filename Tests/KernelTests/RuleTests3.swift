@@ -3,32 +3,6 @@ import SocketKit
 
 /// What goes on while endpoints change, and how slices and Endpoints become endpoints.
 let changeRuleTests: [KernelTest] = [
-  KernelTest("rule_established_tcp_is_never_moved") { sandbox in
-    let pods = try Pods(.v4, SK_TCP, 1...2)
-    let vip = Variant.v4.vip(1)
-    try sandbox.attachNode()
-    let first = pods.places[0]
-    let second = pods.places[1]
-    try sandbox.apply(
-      Manifest.service("web", vip: vip) + Rule.slice("web", [Rule.endpoint(first)]))
-    let client = try Socket(.v4, SK_TCP)
-    try client.connect(vip)
-    let (pod, connection) = try pods.accept()
-    try checkEqual(pod, first, "the pod")
-    for change in [
-      Rule.slice("web", [Rule.endpoint(first, .notReady), Rule.endpoint(second)]),
-      Rule.slice("web", [Rule.endpoint(second)]), Rule.slice("web", []),
-    ] {
-      try sandbox.apply(change)
-      try client.send("still")
-      try checkEqual(try connection.receive()?.text, "still", "on the old connection")
-      try connection.send("here")
-      try checkEqual(try client.receive()?.text, "here", "on the old connection")
-      try checkEqual(try client.peerName, vip, "getpeername")
-    }
-    try sandbox.apply(Rule.slice("web", [Rule.endpoint(second)]))
-    try checkEqual(try whoAnswer(vip, pods, times: 10), [second], "new connections")
-  },
   KernelTest("rule_endpoints_are_updated_for_tcp_and_udp") { sandbox in
     let pods = try Pods(.v4, SK_TCP, 1...3)
     let resolvers = try Pods(.v4, SK_UDP, 1...3)
@@ -49,35 +23,6 @@ let changeRuleTests: [KernelTest] = [
           ports: "{name: http, port: 8080}, {name: dns, port: 8080, protocol: UDP}"))
       try checkEqual(try whoAnswer(vip, pods, times: 60), Set(now), "TCP, \(count) endpoints")
       try checkEqual(try whoAnswer(vip, resolvers, times: 60), Set(now), "UDP, \(count)")
-    }
-  },
-  KernelTest("rule_udp_goes_on_when_the_server_is_replaced") { sandbox in
-    let pods = try Pods(.v4, SK_UDP, 1...2)
-    try sandbox.attachNode()
-    for policy in ["Cluster", "Local"] {
-      try sandbox.apply(
-        Rule.service(
-          "web",
-          """
-          type: NodePort, clusterIP: 172.30.0.1, internalTrafficPolicy: \(policy),
-            ports: [{name: dns, port: 80, nodePort: 30080, protocol: UDP}]
-          """))
-      func serve(_ endpoints: [String]) throws {
-        try sandbox.apply(
-          Rule.slice("web", endpoints, ports: "{name: dns, port: 8080, protocol: UDP}"))
-      }
-      for place in [Variant.v4.vip(1), Place(Rule.node, 30080), Place("127.0.0.1", 30080)] {
-        try serve([Rule.endpoint(pods.places[0])])
-        let client = try Socket(.v4, SK_UDP)
-        for _ in 1...3 {
-          try checkEqual(try whoGets(place, pods, from: client), pods.places[0], "\(place)")
-        }
-        try serve([Rule.endpoint(pods.places[0], .gone), Rule.endpoint(pods.places[1])])
-        for _ in 1...3 {
-          try checkEqual(
-            try whoGets(place, pods, from: client), pods.places[1], "\(place), replaced")
-        }
-      }
     }
   },
   KernelTest("rule_udp_connected_from_one_port_reaches_the_new_server") { sandbox in
