@@ -76,3 +76,4 @@ let allTests: [KernelTest] =
   + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests + commandTests
   + manifestTests + stateTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
+  + ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + churnTests + familyRuleTests

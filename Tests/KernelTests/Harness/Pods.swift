@@ -38,6 +38,12 @@ struct Pods {
     throw Failure("no pod was connected to within 2 s")
   }
 
+  /// Which pod somebody has connected to; nil when nobody has.
+  func acceptNow() throws -> Place? {
+    for (place, socket) in zip(places, sockets) where try socket.accept() != nil { return place }
+    return nil
+  }
+
   /// The one datagram that is waiting at any of the pods, and which pod that is.
   func receive() throws -> (pod: Place, datagram: Socket.Received, reply: Socket) {
     for _ in 0..<1000 {
