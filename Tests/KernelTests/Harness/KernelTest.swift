@@ -28,6 +28,13 @@ struct KernelTest: Sendable {
     self.body = body
   }
 
+  /// The same test, left out in virtual machines.
+  var onThisKernelOnly: KernelTest {
+    var copy = self
+    copy.runsInVM = false
+    return copy
+  }
+
   /// The feature that this kernel is too old for.
   var missingFeature: Feature? {
     guard let needs, let running = KernelVersion.running, running < needs.since else { return nil }
