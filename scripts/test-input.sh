@@ -115,4 +115,23 @@ accepted "two Services at one address and port" 'warning: .*Service default/web.
 	echo ---
 	service 'externalIPs: [192.168.0.9]' "$ports" | sed 's/name: web/&2/; s/web2/older/;
 		s/older/&, creationTimestamp: "2020-01-01T00:00:00Z"/')
+# Where it comes from.
+truncate -s 3G "$work/huge.yaml"
+check "refused: a file of 3 GiB, unread" 65 '^error: huge\.yaml.*too large' \
+	apply --dry-run -f huge.yaml "${place[@]}"
+rm "$work/huge.yaml"
+mkdir -p "$work/tree/below"
+service "$ports" >"$work/tree/below/web.yaml"
+ln -s .. "$work/tree/below/up"
+ln -s .. "$work/tree/below/again"
+check "accepted: -R does not follow links that lead back up" 0 'service/web created' \
+	apply --dry-run -R -f tree "${place[@]}"
+printf 'kind: "a\\u001b[31m\\nerror: forged"\napiVersion: v1\n' >"$work/forged.yaml"
+run apply --dry-run -f forged.yaml "${place[@]}"
+if grep -q '^error: forged' "$work/all" || grep -q "$(printf '\033')" "$work/all"; then
+	bad "a name forges no line and no colour"
+else
+	ok "a name forges no line and no colour"
+fi
+
 exit "$failed"

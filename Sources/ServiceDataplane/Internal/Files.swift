@@ -20,7 +20,8 @@ enum Files {
     defer { close(fd) }
     var info = stat()
     var bytes: [UInt8] = []
-    if unsafe fstat(fd, &info) == 0, info.st_size > 0, info.st_size <= limit {
+    if unsafe fstat(fd, &info) == 0, info.st_size > 0 {
+      if info.st_size > limit { throw .system("reading \(path)", errno: EFBIG) }
       bytes.reserveCapacity(Int(info.st_size) + 1)
     }
     return try readAll(fd, path, into: &bytes, limit: limit)
