@@ -76,7 +76,11 @@ where
   private func readRanges(into state: inout FamilyState) throws(BPFError) {
     for (wire, _) in try ranges.all() {
       let write = Wire.range(wire)
-      state.frontends[write.frontend]?.sourceRanges.append(write.range)
+      if state.frontends[write.frontend] == nil {
+        state.staleRanges.append(write)
+      } else {
+        state.frontends[write.frontend]?.sourceRanges.append(write.range)
+      }
     }
     for (index, record) in state.frontends where record.sourceRanges.count > 1 {
       state.frontends[index]?.sourceRanges.sort()
@@ -135,6 +139,7 @@ where
   /// Carries out a plan, in its order.
   func apply(_ plan: FamilyPlan) throws(BPFError) {
     // Out of sight.
+    try ranges.delete(plan.staleRanges.map(Wire.range))
     try services.update(plan.services.map(\.id), plan.services.map(\.record.wire))
     try counters.clear(plan.services.filter(\.isNew).map(\.id))
     for write in plan.services { store(write) }

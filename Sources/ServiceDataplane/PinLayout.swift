@@ -40,6 +40,7 @@ struct PinLayout: Sendable {
     return ended
   }
 
+  /// The same for this directory alone, without renaming it.
   func tearDown() throws(DataplaneError) -> Int {
     guard Files.isDirectory(directory) else { return 0 }
     var ended = 0

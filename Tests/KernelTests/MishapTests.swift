@@ -1,3 +1,6 @@
+import BPFLoader
+import CServiceABI
+import Glibc
 import ServiceDataplane
 import ServiceMaps
 import SocketKit
@@ -69,6 +72,23 @@ let mishapTests: [KernelTest] =
       _ = try whoAnswers(vip, pods)
       try sandbox.succeed(["apply", "--prune", "-f", "-"], input: other)
       _ = try whoAnswers(Variant.v4.vip(2), pods)
+    },
+    KernelTest("source_ranges_of_a_killed_writer_let_nobody_through") { sandbox in
+      let pods = try Pods(.v4, SK_TCP, 1...1)
+      let vip = Variant.v4.vip(1)
+      let dataplane = try sandbox.attach()
+      // As if a writer had been killed between the ranges and the frontend with the first index.
+      let ranges = try HashMap<svc_range4, UInt32>(
+        BPFMap(pinned: sandbox.pin + "/maps/ranges4"))
+      try ranges.update(svc_range4(prefix_length: 32, frontend: 0, addr_be: 0), 1)
+      let served = try frontend(vip, .tcp, pods.places)
+        .with(kind: .loadBalancer, sourceRanges: ["10.9.0.0/16"])
+      try dataplane.serve([served])
+      let client = try Socket(.v4, SK_TCP)
+      try client.bind(Variant.v4.pod(3, port: 0))
+      try checkEqual(client.connectError(vip), EACCES, "from outside of the ranges")
+      try checkEqual(try ranges.all().count, 1, "ranges in the kernel")
+      try pods.checkIdle()
     },
     KernelTest("a_stuck_writer_does_not_keep_detach_from_its_work", inVM: false) { sandbox in
       try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])

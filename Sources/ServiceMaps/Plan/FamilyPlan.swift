@@ -51,6 +51,8 @@ public struct FamilyPlan: Sendable, Equatable {
   public var slots: [SlotWrite] = []
   public var newLists: [ListWrite] = []
   public var newFrontends: [FrontendWrite] = []
+  /// First of all: a frontend that gets such an index would let through whom it must not.
+  public var staleRanges: [RangeWrite] = []
   /// Before the frontends that ask for them. For one that is in use they only let more through.
   public var insertRanges: [RangeWrite] = []
 
@@ -76,7 +78,7 @@ public struct FamilyPlan: Sendable, Equatable {
   /// True when the maps already hold what is wanted.
   public var isEmpty: Bool {
     services.isEmpty && newEndpoints.isEmpty && slots.isEmpty && newLists.isEmpty
-      && newFrontends.isEmpty && insertRanges.isEmpty && deleteRanges.isEmpty
+      && newFrontends.isEmpty && staleRanges.isEmpty && insertRanges.isEmpty && deleteRanges.isEmpty
       && insertGuards.isEmpty && deleteGuards.isEmpty && retargets.isEmpty && publishLists.isEmpty
       && insertKeys.isEmpty
       && deleteKeys.isEmpty && releasedEndpoints.isEmpty && deletedServices.isEmpty
@@ -106,6 +108,7 @@ extension FamilyState {
     for write in plan.deleteKeys { frontends[write.index] = nil }
     for write in plan.releasedEndpoints { set(endpoint: write) }
     for id in plan.deletedServices { services[id] = nil }
+    staleRanges.removeAll { plan.staleRanges.contains($0) }
     guards.formUnion(plan.insertGuards)
     guards.subtract(plan.deleteGuards)
     let used = Set(frontends.values.lazy.map(\.list))

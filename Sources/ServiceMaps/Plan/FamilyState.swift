@@ -148,6 +148,8 @@ public struct FamilyState: Sendable {
   public var services: [UInt32: ServiceRecord] = [:]
   /// Addresses of which every port that is no frontend is refused.
   public var guards: Set<IPAddress> = []
+  /// Source ranges of indexes that no frontend has: left by a writer that was killed.
+  public var staleRanges: [FamilyPlan.RangeWrite] = []
 
   public init(family: IPFamily, capacities: Capacities) {
     self.family = family

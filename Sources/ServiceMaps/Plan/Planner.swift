@@ -43,6 +43,7 @@ public struct Planner {
       var plan = planner.make(frontends)
       if planner.deferred.isEmpty {
         let guards = Set(table.guardedAddresses.lazy.filter { $0.family == state.family })
+        plan.staleRanges = state.staleRanges
         plan.insertGuards = guards.subtracting(state.guards).sorted()
         plan.deleteGuards = state.guards.subtracting(guards).sorted()
         plan.isComplete = isComplete

@@ -103,8 +103,11 @@ struct WriteSession {
     if let bytes { try state.writeObjects(bytes) }
     do {
       if settings != keptSettings { try state.writeSettings(settings) }
-      _ = try dataplane.tables.refreshSources(for: change.table)
+      // Known before ranges ask for them, and forgotten only when none does any more.
+      let isRestricted = change.table.frontends.contains { !$0.sourceRanges.isEmpty }
+      if isRestricted { _ = try dataplane.tables.refreshSources(for: change.table) }
       try dataplane.tables.commit(prepared)
+      if !isRestricted { _ = try dataplane.tables.refreshSources(for: change.table) }
     } catch {
       if settings != keptSettings { try? state.writeSettings(keptSettings) }
       if bytes != nil {

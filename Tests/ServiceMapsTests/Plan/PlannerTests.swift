@@ -192,6 +192,16 @@ import Testing
     #expect(plan.deletedServices == [9])
   }
 
+  @Test func source_ranges_of_an_interrupted_plan_go_first() throws {
+    var state = FamilyState(family: .v4, capacities: roomy)
+    let range = try #require(IPPrefix("0.0.0.0/1"))
+    state.staleRanges = [.init(frontend: 0, range: range)]
+    let plan = try Planner.plan(from: state, to: ServiceTable())
+    #expect(plan.staleRanges == state.staleRanges && !plan.isEmpty)
+    state.apply(plan)
+    #expect(state.staleRanges.isEmpty)
+  }
+
   @Test func each_family_plans_only_its_own() throws {
     let table = ServiceTable(frontends: [
       Frontend(key: clusterIP(1), kind: .clusterIP, service: serviceName(1))
