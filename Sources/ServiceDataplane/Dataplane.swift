@@ -218,13 +218,13 @@ public struct Dataplane: Sendable {
 }
 
 extension [SocketHook] {
-  /// The hooks that show addresses come first: from the first translated connect on, an
-  /// application sees the address it asked for.
+  /// The hooks that show addresses come first, and the one that cleans up: from the first
+  /// translated connect on, an application sees the address it asked for, and nothing is left.
   fileprivate var attachOrder: [SocketHook] {
     sorted { a, b in
       func rank(_ hook: SocketHook) -> Int {
         switch hook {
-        case .getpeername4, .getpeername6, .recvmsg4, .recvmsg6: 0
+        case .getpeername4, .getpeername6, .recvmsg4, .recvmsg6, .sockRelease: 0
         case .connect4, .connect6, .sendmsg4, .sendmsg6: 1
         }
       }

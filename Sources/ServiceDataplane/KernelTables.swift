@@ -41,7 +41,7 @@ public struct KernelTables: Sendable {
   /// Names of all maps besides `header`, as the BPF object has them.
   static var mapNames: [String] {
     FamilyTables<WireV4>.mapNames.flatMap { [$0 + "4", $0 + "6"] }
-      + ["peers", "flows", "guard_filter", "affinities", "sources"]
+      + ["sockets", "socket_tags", "more_flows", "events", "guard_filter", "affinities", "sources"]
   }
 
   public var capacities: Capacities { v4.capacities }
@@ -63,7 +63,8 @@ public struct KernelTables: Sendable {
       svc_header(
         layout_version: UInt32(SVC_LAYOUT_VERSION), grace_pending: 0, generation: 0,
         instance_high: instance.high, instance_low: instance.low,
-        host_netns: settings.hostNetworkNamespace, options: settings.options, zero: 0), at: 0)
+        host_netns: settings.hostNetworkNamespace, options: settings.options, set_was_full: 0),
+      at: 0)
   }
 
   /// What attach decides for the life of the data plane.

@@ -50,7 +50,8 @@ private let elements: [(name: String, key: Int, value: Int)] = [
   ("guard_filter", 4, size(svc_guard_filter.self)),
   ("affinities", size(svc_affinity_key.self), size(svc_affinity.self)),
   ("sources", 8, size(svc_source.self)),
-  ("peers", 4, size(svc_flow.self)), ("flows", 4, size(svc_flows.self)),
+  ("sockets", 4, size(svc_socket.self)), ("socket_tags", 4, size(svc_socket_tags.self)),
+  ("more_flows", 4, size(svc_more_flows.self)), ("events", 4, 8),
 ]
 
 private func size<T: BitwiseCopyable>(_ type: T.Type) -> Int {
@@ -149,18 +150,20 @@ private let layouts: [BTFStruct] = [
       ("layout_version", \.layout_version), ("grace_pending", \.grace_pending),
       ("generation", \.generation), ("instance_high", \.instance_high),
       ("instance_low", \.instance_low), ("host_netns", \.host_netns), ("options", \.options),
-      ("zero", \.zero),
+      ("set_was_full", \.set_was_full),
     ]),
   layout(
     svc_flow.self,
     [
       ("vip_be", \.vip_be), ("backend_be", \.backend_be), ("vip_port_be", \.vip_port_be),
       ("backend_port_be", \.backend_port_be), ("service", \.service), ("endpoint", \.endpoint),
-      ("generation", \.generation),
+      ("generation", \.generation), ("netns", \.netns), ("since", \.since),
     ]),
+  layout(svc_socket.self, [("flow", \.flow), ("cookie", \.cookie)]),
+  layout(svc_socket_tags.self, [("way", \.way)]),
   layout(
-    svc_flows.self,
+    svc_more_flows.self,
     [
-      ("flow", \.flow), ("used", \.used), ("clock", \.clock), ("zero", \.zero),
+      ("flow", \.flow), ("used", \.used), ("record_used", \.record_used), ("clock", \.clock),
     ]),
 ]

@@ -12,6 +12,7 @@ extension SocketHook {
     case .recvmsg6: BPF_CGROUP_UDP6_RECVMSG.rawValue
     case .getpeername4: BPF_CGROUP_INET4_GETPEERNAME.rawValue
     case .getpeername6: BPF_CGROUP_INET6_GETPEERNAME.rawValue
+    case .sockRelease: BPF_CGROUP_INET_SOCK_RELEASE.rawValue
     }
   }
 }

@@ -67,7 +67,9 @@ TYPED_MAP(affinities, BPF_MAP_TYPE_LRU_HASH, struct svc_affinity_key, struct svc
 /* Source addresses by network namespace; filled by the loader. */
 HASH_MAP(sources, __u64, struct svc_source, BPF_F_NO_PREALLOC, 16384);
 
-/* The translation of a connected socket, TCP or UDP. */
-SOCKET_MAP(peers, struct svc_flow);
-/* The translations of a UDP socket that names a destination with each datagram. */
-SOCKET_MAP(flows, struct svc_flows);
+/* What sockets were translated to: lib/sockets.h. */
+ARRAY_MAP(sockets, BPF_MAP_TYPE_ARRAY, struct svc_socket, BPF_F_MMAPABLE, SVC_SOCKETS);
+ARRAY_MAP(socket_tags, BPF_MAP_TYPE_ARRAY, struct svc_socket_tags, BPF_F_MMAPABLE, SVC_SOCKET_SETS);
+SOCKET_MAP(more_flows, struct svc_more_flows);
+
+ARRAY_MAP(events, BPF_MAP_TYPE_PERCPU_ARRAY, __u64, 0, SVC_EVENTS);

@@ -7,6 +7,7 @@
 
 #include "address.h"
 #include "maps.h"
+#include "sockets.h"
 
 enum verdict {
 	NOT_A_SERVICE = 0, /* leave the destination alone */

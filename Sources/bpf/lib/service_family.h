@@ -152,6 +152,60 @@ static __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 se
 	return position;
 }
 
+static __always_inline void OF(set_backend)(struct svc_flow *flow, const struct OF(svc_slot) * slot)
+{
+	OF(copy_backend)(flow, slot);
+	flow->backend_port_be = slot->port_be;
+	flow->endpoint = slot->endpoint;
+	flow->generation = slot->generation;
+}
+
+struct OF(avoid) {
+	const struct memory *memory;
+	struct svc_flow other;
+	__u32 base;
+	__u32 backends;
+	__u32 start;
+	int found;
+};
+
+static long OF(avoid_step)(__u32 i, struct OF(avoid) * avoid)
+{
+	__u32 at = avoid->base + (avoid->start + i) % avoid->backends;
+	struct OF(svc_slot) *slot = bpf_map_lookup_elem(&OF(slots), &at);
+
+	if (!slot)
+		return 1;
+	OF(set_backend)(&avoid->other, slot);
+	if (backend_is_taken(avoid->memory, &avoid->other))
+		return 0;
+	avoid->found = 1;
+	return 1;
+}
+
+/*
+ * Another backend of the list, to which no other VIP of this socket leads: then a reply's source
+ * says which VIP it is from. When there is none, or a policy has chosen (`range` is 0 then), the
+ * one chosen first stays.
+ */
+static __noinline int OF(avoid_taken)(const struct memory *memory, struct svc_flow *flow,
+				      __u64 range)
+{
+	struct OF(avoid) avoid = {.memory = memory, .base = range >> 32, .backends = (__u32)range};
+	__u32 tries = SVC_MORE_FLOWS + 2;
+
+	avoid.other = *flow;
+	avoid.start = bpf_get_prandom_u32();
+	if (avoid.backends < tries)
+		tries = avoid.backends;
+	bpf_loop(tries, OF(avoid_step), &avoid, 0);
+	if (avoid.found)
+		*flow = avoid.other;
+	else
+		count_event(SVC_EVENT_SHARED_BACKEND);
+	return 0;
+}
+
 /*
  * Chooses a backend and writes it into the flow. Whoever calls this counts what
  * becomes of it.
@@ -159,8 +213,10 @@ static __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 se
  * A list is one word, read once; the slots it leads to are not reused before
  * this program has ended (ARCHITECTURE.md, "Publishing a change").
  */
-static __always_inline enum verdict
-OF(pick_backend)(struct bpf_sock_addr *ctx, const struct frontend *frontend, struct svc_flow *flow)
+static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx,
+						     struct memory *memory,
+						     const struct frontend *frontend,
+						     struct svc_flow *flow)
 {
 	__u32 service = frontend->target >> 32, list = (__u32)frontend->target;
 	__u64 *word = bpf_map_lookup_elem(&OF(lists), &list);
@@ -182,10 +238,9 @@ OF(pick_backend)(struct bpf_sock_addr *ctx, const struct frontend *frontend, str
 	slot = bpf_map_lookup_elem(&OF(slots), &at);
 	if (!slot)
 		return NO_BACKEND;
-	OF(copy_backend)(flow, slot);
-	flow->backend_port_be = slot->port_be;
-	flow->endpoint = slot->endpoint;
-	flow->generation = slot->generation;
+	OF(set_backend)(flow, slot);
+	if (remembers(memory) && ctx->protocol == IPPROTO_UDP && backend_is_taken(memory, flow))
+		OF(avoid_taken)(memory, flow, frontend->flags & SVC_FRONTEND_POLICY ? 0 : range);
 	return TRANSLATED;
 }
 

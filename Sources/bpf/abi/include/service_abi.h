@@ -21,8 +21,8 @@
 /* Longest namespace, Service name and port name (RFC 1123 label: 63) with its NUL. */
 #define SVC_NAME_SIZE 64
 
-/* How many VIPs one unconnected UDP socket can use with exact reverse addresses. */
-#define SVC_FLOWS_PER_SOCKET 8
+/* How many translations a socket remembers beyond the one in its record; a power of two. */
+#define SVC_MORE_FLOWS 16
 
 /* What kind of address a frontend stands for: the low 8 bits of svc_frontend*.flags. */
 enum svc_kind {
@@ -43,7 +43,12 @@ enum svc_frontend_flags {
 	SVC_FRONTEND_SOURCE_RANGES = 1 << 9,
 	/* The service port has session affinity or an algorithm: policies4/policies6. */
 	SVC_FRONTEND_POLICY = 1 << 10,
+	/* UDP: each datagram of an unconnected socket gets a backend of its own. */
+	SVC_FRONTEND_PER_DATAGRAM = 1 << 11,
 };
+
+/* A UDP socket that connects to the same VIP again gets another backend, perhaps. */
+#define SVC_FRONTEND_MAY_MOVE (SVC_FRONTEND_POLICY | SVC_FRONTEND_PER_DATAGRAM)
 
 /* svc_service.affinity */
 enum svc_affinity_mode {
@@ -244,12 +249,16 @@ struct svc_header {
 	__u64 generation;    /* odd while a writer is at work, even when the table is at rest */
 	__u64 instance_high; /* drawn at random by attach; the state directory holds the same */
 	__u64 instance_low;
-	__u64 host_netns; /* cookie of the network namespace that attach ran in */
-	__u32 options;	  /* enum svc_options */
-	__u32 zero;
+	__u64 host_netns;   /* cookie of the network namespace that attach ran in */
+	__u32 options;	    /* enum svc_options */
+	__u32 set_was_full; /* written by programs: some sockets are in more_flows only */
 };
 
-/* One translation that a socket remembers. IPv4 is kept as ::ffff:a.b.c.d. */
+/*
+ * One translation that a socket remembers. IPv4 is kept as ::ffff:a.b.c.d.
+ * `service` holds the service port's id in its low 24 bits and enum
+ * svc_flow_flags above: with them a record of `sockets` fills a cache line.
+ */
 struct svc_flow {
 	__be32 vip_be[4];
 	__be32 backend_be[4];
@@ -257,15 +266,71 @@ struct svc_flow {
 	__be16 backend_port_be; /* 0: this flow is unused */
 	__u32 service;
 	__u32 endpoint;
-	__u32 generation;
+	__u32 generation; /* of the endpoint when it was chosen */
+	__u32 netns;	  /* low half of the network namespace's cookie */
+	__u32 since;	  /* CLOCK_MONOTONIC_COARSE, in units of 2^SVC_SINCE_SHIFT ns */
 };
 
-/* flows: SK_STORAGE, only for sockets that used sendto()/sendmsg() towards a VIP. */
-struct svc_flows {
-	struct svc_flow flow[SVC_FLOWS_PER_SOCKET];
-	__u32 used[SVC_FLOWS_PER_SOCKET]; /* what `clock` was when it was last sent through */
+#define SVC_FLOW_SERVICE_MASK 0xffffff
+#define SVC_SINCE_SHIFT 26
+
+enum svc_flow_flags {
+	/* Of connect(); else of sendto() or sendmsg() on a socket that names its destinations. */
+	SVC_FLOW_CONNECTED = 1 << 24,
+	/* Replaced: replies that are late still show the VIP, nothing is sent this way any more. */
+	SVC_FLOW_PAST = 1 << 25,
+	/* The socket is TCP; else UDP. */
+	SVC_FLOW_TCP = 1 << 26,
+	/* In `sockets` only: the socket has an element in `more_flows` too. */
+	SVC_FLOW_MORE = 1 << 27,
+};
+
+/*
+ * sockets: ARRAY, mmapped: what a socket was translated to, by its cookie. Cookies are handed
+ * out nearly in sequence and never again, so socket c is found at c % SVC_SOCKETS, or, when
+ * that was taken, in another way of the same set: {set + way * SVC_SOCKET_SETS}. A record is
+ * claimed by a compare-and-swap of `cookie` and given back when the socket is released.
+ */
+#define SVC_SOCKET_SETS 8192
+#define SVC_SOCKET_WAYS 8
+#define SVC_SOCKETS (SVC_SOCKET_SETS * SVC_SOCKET_WAYS)
+
+struct svc_socket {
+	struct svc_flow flow; /* first: to clang the two have one address, and so one null check */
+	__u64 cookie;	      /* 0: free */
+};
+
+/*
+ * socket_tags: ARRAY by set, mmapped: a byte per record of `sockets`, 0 when it is free, else
+ * 128 + seven bits of the cookie. Most sockets of a node use no service, and find out here, in
+ * one word, that there is nothing of theirs.
+ */
+struct svc_socket_tags {
+	__u8 way[SVC_SOCKET_WAYS];
+};
+
+/*
+ * more_flows: SK_STORAGE: what does not fit into the socket's record, or all of it when the
+ * set was full.
+ */
+struct svc_more_flows {
+	struct svc_flow flow[SVC_MORE_FLOWS];
+	__u32 used[SVC_MORE_FLOWS]; /* what `clock` was when it was last sent through */
+	__u32 record_used;	    /* the same for the flow in `sockets` */
 	__u32 clock;
-	__u32 zero;
+};
+
+/* events: PERCPU_ARRAY of __u64, counted since attach. */
+enum svc_event {
+	/* Two VIPs of one socket had to share a backend: its replies show the one written to last. */
+	SVC_EVENT_SHARED_BACKEND = 0,
+	/* The kernel had no memory for a reverse address; the call was refused with ENOMEM. */
+	SVC_EVENT_NO_MEMORY = 1,
+	/* A flow went into more_flows because the set of the socket was full. */
+	SVC_EVENT_SET_FULL = 2,
+	/* A socket used more VIPs at once than it can remember; the one used longest ago was given up. */
+	SVC_EVENT_FLOW_GIVEN_UP = 3,
+	SVC_EVENTS = 4,
 };
 
 #endif
