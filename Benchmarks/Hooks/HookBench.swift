@@ -10,7 +10,8 @@ struct HookBench {
   private let tables: KernelTables
   private var programs: HookPrograms
   private var servers = hk_servers()
-  private(set) var notes: [String] = []
+  private var notesSoFar: [String] = []
+  private var looksWithStrangers = 0
 
   /// - Parameters:
   ///   - directory: empty; a bpffs is mounted in it.
@@ -35,7 +36,7 @@ struct HookBench {
     let clients = cgroup + "/clients"
     try Self.join(clients)
     if case let others = try HookPrograms.count(effectiveOn: clients), others > 0 {
-      notes.append("\(others) programs of cgroups above run in all variants")
+      notesSoFar.append("\(others) programs of cgroups above run in all variants")
     }
 
     let table = try HookPlaces.table(services: options.services)
@@ -66,27 +67,34 @@ struct HookBench {
   // MARK: One case
 
   mutating func run(_ test: HookCase) throws -> HookResult {
+    lookForStrangers()
+    defer { lookForStrangers() }
     if test.services > options.services { try fill(test.services) }
     defer { if test.services > options.services { try? fill(options.services) } }
-    let destinations = Destinations(
+    var destinations = Destinations(
       vips: try HookDestinations((1...test.services).map { HookPlaces.vip($0, test.mode) }),
-      backend: try HookDestinations([HookPlaces.server(1, test.mode)]),
+      backends: try HookDestinations(
+        (1...HookPlaces.backends).map { HookPlaces.server($0, test.mode) }),
       stranger: try HookDestinations([HookPlaces.server(HookPlaces.strangerNumber, test.mode)]))
     var traffic: [HookVariant: hk_traffic] = [:]
-    for variant in HookVariant.allCases {
+    // Ours first: where one socket stays with one backend, the others go to the same.
+    for variant in HookVariant.allCases.reversed() {
       try attached(variant) { bench in
-        traffic[variant] = try bench.open(test, variant, destinations)
+        traffic[variant] = try bench.open(test, variant, &destinations)
       }
     }
+    let count = test.count(options)
     var rounds: [HookRound] = []
-    for number in 0..<options.rounds {
+    for number in 0..<test.rounds(options) {
       var round = HookRound()
       // Nobody always comes first.
       for place in HookVariant.allCases.indices {
         guard let variant = HookVariant(rawValue: (place + number) % 3) else { continue }
         guard var one = traffic[variant] else { continue }
         do {
-          try attached(variant) { try $0.measure(variant, &one, into: &round) }
+          try attached(variant) {
+            try $0.measure(variant, &one, count, into: &round)
+          }
         } catch let error as Wrong {
           throw Wrong(what: "\(test.name), \(variant), round \(number): \(error.what)")
         }
@@ -104,7 +112,7 @@ struct HookBench {
 
   private struct Destinations {
     var vips: HookDestinations
-    var backend: HookDestinations
+    var backends: HookDestinations
     var stranger: HookDestinations
   }
 
@@ -122,10 +130,10 @@ struct HookBench {
 
   /// Makes the sockets, and asserts that the traffic goes where it should.
   private mutating func open(
-    _ test: HookCase, _ variant: HookVariant, _ destinations: Destinations
+    _ test: HookCase, _ variant: HookVariant, _ destinations: inout Destinations
   ) throws -> hk_traffic {
     let isService = test.to != .stranger
-    let service = variant == .ours ? destinations.vips : destinations.backend
+    let service = variant == .ours ? destinations.vips : destinations.backends
     let to = isService ? service : destinations.stranger
     var traffic = hk_traffic()
     traffic.kind = test.kind
@@ -139,6 +147,9 @@ struct HookBench {
     let isBackend = Int(server) < HookPlaces.backends
     guard isBackend == isService else {
       throw Wrong(what: "\(test.name), \(variant): it came to server \(server)")
+    }
+    if variant == .ours && test.isOneSocket {
+      destinations.backends = try HookDestinations([HookPlaces.server(Int(server) + 1, test.mode)])
     }
     let before = try translated()
     let times = 64
@@ -166,14 +177,15 @@ struct HookBench {
   }
 
   private mutating func measure(
-    _ variant: HookVariant, _ traffic: inout hk_traffic, into round: inout HookRound
+    _ variant: HookVariant, _ traffic: inout hk_traffic, _ count: Int,
+    into round: inout HookRound
   ) throws {
     let isUndisturbed = hk_undisturbed(1) == 0
     defer { _ = hk_undisturbed(0) }
     if !isUndisturbed { note("no real-time priority: other processes came between") }
-    try run(&traffic, max(options.count / 8, 64))
+    try run(&traffic, max(count / 8, 64))
     let idle = try programs.times(of: variant).map(\.runs)
-    round.cpu[variant] = try run(&traffic, options.count)
+    round.cpu[variant] = try run(&traffic, count)
     let before = try programs.times(of: variant)
     if before.map(\.runs) != idle {
       note("somebody else keeps program statistics on: thread CPU has the cost of that")
@@ -182,32 +194,37 @@ struct HookBench {
 
     let statistics = try Call.check(hk_enable_times(), "turning program statistics on")
     defer { close(statistics) }
-    try run(&traffic, options.count)
+    try run(&traffic, count)
     let times = zip(try programs.times(of: variant), before).map { after, before in
       hk_times(
         nanoseconds: after.nanoseconds - before.nanoseconds, runs: after.runs - before.runs)
     }
-    try check(times.map(\.runs))
-    let each = times.map { Double($0.nanoseconds) / Double(options.count) }
+    try check(times.map(\.runs), count)
+    let each = times.map { Double($0.nanoseconds) / Double(count) }
     if variant == .ours { round.ours = each } else { round.empty = each }
   }
 
   /// A hook runs once in an operation or not at all, and for nobody else.
-  private func check(_ runs: [UInt64]) throws {
-    for (hook, count) in zip(programs.hooks, runs) where count != 0 {
-      guard count == options.count else {
-        throw Wrong(what: "\(hook) ran \(count) times in \(options.count) operations")
+  private func check(_ runs: [UInt64], _ count: Int) throws {
+    for (hook, ran) in zip(programs.hooks, runs) where ran != 0 {
+      guard ran == count else {
+        throw Wrong(what: "\(hook) ran \(ran) times in \(count) operations")
       }
     }
   }
 
-  mutating func noteStrangers() {
-    if programs.strangers > 0 {
-      note("others have programs on such hooks: \"none\" may have the cost of the kernel's look")
-    }
+  /// Asked before and after each case.
+  private mutating func lookForStrangers() { if programs.strangers > 0 { looksWithStrangers += 1 } }
+
+  var notes: [String] {
+    guard looksWithStrangers > 0 else { return notesSoFar }
+    return notesSoFar + [
+      "\(looksWithStrangers) times others had programs on such hooks: \"none\" then has the cost of "
+        + "the kernel's look at them"
+    ]
   }
 
   private mutating func note(_ text: String) {
-    if !notes.contains(text) { notes.append(text) }
+    if !notesSoFar.contains(text) { notesSoFar.append(text) }
   }
 }

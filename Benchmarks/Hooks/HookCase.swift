@@ -80,6 +80,21 @@ struct HookCase {
     [HK_CONNECTION, HK_CONNECT, HK_NEW_CONNECT, HK_SEND, HK_NEW_SEND].contains(kind)
   }
 
+  /// Whether one socket does it all, and so stays with one backend.
+  var isOneSocket: Bool { [HK_SEND, HK_RECEIVE, HK_PEER_NAME].contains(kind) }
+
+  /// Thread CPU of a connection varies so much from reading to reading that where there is a bar
+  /// only many of them, soon after each other, tell anything.
+  static let repeats = 8
+
+  func rounds(_ options: HookOptions) -> Int {
+    options.rounds * (kind == HK_CONNECTION && must != nil ? Self.repeats : 1)
+  }
+
+  func count(_ options: HookOptions) -> Int {
+    kind == HK_CONNECTION ? options.connections : options.count
+  }
+
   var services: Int {
     switch to {
     case .stranger, .service: 1

@@ -8,6 +8,9 @@ struct Readings {
   var low: Double { at(0.25) }
   var high: Double { at(0.75) }
 
+  /// The median of as many other readings would mostly (95 %) be this near.
+  var uncertainty: Double { 1.57 * (high - low) / Double(max(sorted.count, 1)).squareRoot() }
+
   private func at(_ share: Double) -> Double {
     guard let last = sorted.last else { return 0 }
     let place = share * Double(sorted.count - 1)

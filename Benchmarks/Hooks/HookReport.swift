@@ -14,7 +14,7 @@ struct HookReport {
 
   private static let header = [
     "case", "ours", "empty", "net", "25…75 %", "must", "aim", "", "none", "empty", "ours", "more",
-    "25…75 %", "must",
+    "±", "must",
   ]
 
   private func row(_ result: HookResult) -> [String] {
@@ -27,7 +27,7 @@ struct HookReport {
       result.test.name, number(result.ours.median), number(result.empty.median),
       number(result.net.median), spread(result.net), bar(result.test.must), bar(result.test.aim),
       result.verdict ?? "", number(result.cpu(.none).median), number(result.cpu(.empty).median),
-      number(result.cpu(.ours).median), number(result.more.median), spread(result.more),
+      number(result.cpu(.ours).median), number(result.more.median), number(result.more.uncertainty),
       bar(result.test.mustCPU),
     ]
   }
@@ -37,8 +37,11 @@ struct HookReport {
   }
 
   private var heading: String {
-    "\(options.rounds) rounds of \(options.count) operations, \(options.services) services in the "
-      + "table; nanoseconds per operation, medians; net and more: medians of each round's difference"
+    """
+    \(options.rounds) rounds of \(options.count) operations (tcp: of \(options.connections); with a \
+    bar \(HookCase.repeats) times as many), \(options.services) services in the table; nanoseconds \
+    per operation, medians; net and more: medians of each round's difference
+    """
   }
 
   // MARK: Formats
@@ -86,7 +89,8 @@ struct HookReport {
     func number(_ value: Double) -> String { String((value * 10).rounded() / 10) }
     func readings(_ value: Readings) -> String {
       "{\"median\": \(number(value.median)), \"low\": \(number(value.low)), "
-        + "\"high\": \(number(value.high))}"
+        + "\"high\": \(number(value.high)), "
+        + "\"uncertainty\": \(number(value.uncertainty))}"
     }
     let cases = results.map { one in
       var fields = ["\"case\": \"\(one.test.name)\""]
@@ -101,6 +105,12 @@ struct HookReport {
       ] {
         if let value { fields.append("\"\(name)\": \(value)") }
       }
+      // Every reading, in the order they were taken, for who wants other statistics.
+      let rounds = HookVariant.allCases.map { variant in
+        let values = one.rounds.map { number($0.cpu[variant] ?? 0) }
+        return "\"\(variant)\": [\(values.joined(separator: ", "))]"
+      }
+      fields.append("\"cpuRounds\": {\(rounds.joined(separator: ", "))}")
       let hooks = one.parts.map { "\"\($0.hook)\": \(readings($0.net))" }
       fields.append("\"hooks\": {\(hooks.joined(separator: ", "))}")
       return "    {" + fields.joined(separator: ", ") + "}"

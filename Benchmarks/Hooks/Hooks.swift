@@ -11,6 +11,9 @@ struct HookOptions {
   /// Directory and cgroup, in the process that measures.
   var inside: (directory: String, cgroup: String)?
 
+  /// In one reading; a connection takes ten times as long as the rest.
+  var connections: Int { max(count / 8, 1) }
+
   static let usage = """
     usage: socklb-bench hooks [--rounds N] [--count N] [--services N] [--case TEXT]… [-o FORMAT]
 
@@ -44,6 +47,9 @@ struct HookOptions {
       default: throw Wrong(what: Self.usage)
       }
     }
+    guard !cases.isEmpty else {
+      throw Wrong(what: "the cases are:\n" + HookCase.all.map(\.name).joined(separator: "\n"))
+    }
     guard ["text", "json", "markdown"].contains(format) else { throw Wrong(what: Self.usage) }
   }
 
@@ -63,7 +69,6 @@ enum Hooks {
     var results: [HookResult] = []
     for test in options.cases {
       results.append(try bench.run(test))
-      bench.noteStrangers()
     }
     let report = HookReport(options: options, results: results, notes: bench.notes)
     try StandardStreams.write(Array(report.rendered.utf8), to: .output)
