@@ -83,16 +83,19 @@ struct HookCase {
   /// Whether one socket does it all, and so stays with one backend.
   var isOneSocket: Bool { [HK_SEND, HK_RECEIVE, HK_PEER_NAME].contains(kind) }
 
-  /// Thread CPU of a connection varies so much from reading to reading that where there is a bar
-  /// only many of them, soon after each other, tell anything.
-  static let repeats = 8
+  /// Whether each operation makes a socket. Thread CPU of these differs so much from reading to
+  /// reading that only many short ones, soon after each other, tell anything.
+  private var makesSockets: Bool {
+    [HK_CONNECTION, HK_NEW_CONNECT, HK_NEW_SEND, HK_SOCKET].contains(kind)
+  }
+  static let share = 8
 
   func rounds(_ options: HookOptions) -> Int {
-    options.rounds * (kind == HK_CONNECTION && must != nil ? Self.repeats : 1)
+    options.rounds * (makesSockets ? must != nil || kind == HK_SOCKET ? Self.share : 2 : 1)
   }
 
   func count(_ options: HookOptions) -> Int {
-    kind == HK_CONNECTION ? options.connections : options.count
+    makesSockets ? max(options.count / Self.share, 1) : options.count
   }
 
   var services: Int {

@@ -38,9 +38,9 @@ struct HookReport {
 
   private var heading: String {
     """
-    \(options.rounds) rounds of \(options.count) operations (tcp: of \(options.connections); with a \
-    bar \(HookCase.repeats) times as many), \(options.services) services in the table; nanoseconds \
-    per operation, medians; net and more: medians of each round's difference
+    \(options.rounds) rounds of \(options.count) operations (where sockets are made: more rounds of \
+    \(max(options.count / HookCase.share, 1))); services in the table: \(options.services); \
+    nanoseconds per operation, medians; net and more: medians of each round's difference
     """
   }
 

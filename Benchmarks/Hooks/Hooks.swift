@@ -11,9 +11,6 @@ struct HookOptions {
   /// Directory and cgroup, in the process that measures.
   var inside: (directory: String, cgroup: String)?
 
-  /// In one reading; a connection takes ten times as long as the rest.
-  var connections: Int { max(count / 8, 1) }
-
   static let usage = """
     usage: socklb-bench hooks [--rounds N] [--count N] [--services N] [--case TEXT]… [-o FORMAT]
 
