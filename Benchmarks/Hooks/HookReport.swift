@@ -71,16 +71,22 @@ struct HookReport {
     return result
   }
 
+  /// Two tables, as pages are narrower than terminals.
   private var markdown: String {
-    var result = heading + ".\n\n"
-    result += "| case | ours | empty | **net** | 25…75 % | must | aim | | by hook |"
-    result += " none | empty | ours | **more** | 25…75 % | must |\n"
-    result += "|---" + String(repeating: "|---", count: Self.header.count) + "|\n"
-    for one in results {
-      var cells = row(one)
-      cells.insert(parts(one), at: 8)
-      result += "| " + cells.joined(separator: " | ") + " |\n"
+    let rows = results.map(row)
+    func table(_ header: [String], _ lines: [[String]]) -> String {
+      let rule = "|" + String(repeating: "---|", count: header.count)
+      return
+        (["| " + header.joined(separator: " | ") + " |", rule]
+        + lines.map { "| " + $0.joined(separator: " | ") + " |" }).joined(separator: "\n") + "\n"
     }
+    var result = heading + ".\n\n"
+    result += table(
+      Array(Self.header[0...7]) + ["net by hook"],
+      zip(rows, results).map { row, one in Array(row[0...7]) + [parts(one)] })
+    result += "\nThread CPU, statistics off:\n\n"
+    result += table(
+      ["case"] + Array(Self.header[8...]), rows.map { row in [row[0]] + Array(row[8...]) })
     for note in notes { result += "\nNote: \(note).\n" }
     return result
   }

@@ -40,6 +40,7 @@ struct HookOptions {
       case "--services": services = try number(1...30_000)
       case "--case": names.append(try value())
       case "-o": format = try value()
+      case "--help": throw Wrong(what: Self.usage)
       case "--inside": inside = (try value(), try value())
       default: throw Wrong(what: Self.usage)
       }
