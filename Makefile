@@ -60,9 +60,11 @@ demo: build ## From nothing to answered connections, in a namespace of its own (
 	@scripts/install-deps.sh --for demo
 	@scripts/demo.sh
 
-bench: build ## Measure against the thresholds (root)
+# BENCH=hooks measures what each hook costs instead.
+BENCH ?=
+bench: build ## Measure against the thresholds (root); BENCH=hooks: what hooks cost
 	@scripts/install-deps.sh --for bench
-	@scripts/bench.sh
+	@scripts/bench$(if $(BENCH),-$(BENCH)).sh
 
 # These are rules for files, so that `sudo make install` after `make build docs` builds nothing:
 # root may have no Swift in its path.

@@ -71,9 +71,10 @@ let package = Package(
         "ServiceDataplane", "ServiceMaps", "BPFLoader", "BPFObject", "CServiceABI", "SocketKit",
       ],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
+    .target(name: "HookKit", path: "Benchmarks/HookKit"),
     .executableTarget(
       name: "socklb-bench",
-      dependencies: ["ServiceDataplane", "ServiceMaps", "ManifestText"],
-      path: "Benchmarks", linkerSettings: staticExecutable),
+      dependencies: ["ServiceDataplane", "ServiceMaps", "ManifestText", "HookKit", "SocketKit"],
+      path: "Benchmarks", exclude: ["HookKit"], linkerSettings: staticExecutable),
   ]
 )

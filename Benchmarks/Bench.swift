@@ -1,3 +1,4 @@
+import Glibc
 import ServiceDataplane
 import ServiceMaps
 
@@ -7,10 +8,12 @@ import ServiceMaps
 ///     socklb-bench stages FILE                           the stages of apply, in memory
 ///     socklb-bench fill PIN SERVICES ENDPOINTS           a computed table into the kernel
 ///     socklb-bench change PIN SERVICES ENDPOINTS ROUNDS  one endpoint at a time, after fill
+///     socklb-bench hooks [OPTIONS]                       what each hook costs; see Hooks/
 @main
 struct Bench {
   static func main() throws {
     let arguments = CommandLine.arguments.dropFirst()
+    if arguments.first == "hooks" { exit(hooks(arguments.dropFirst())) }
     let numbers = arguments.compactMap { Int($0) }
     switch (arguments.first, numbers.count) {
     case ("generate", 2):
@@ -25,6 +28,14 @@ struct Bench {
         pin: Array(arguments)[1], services: numbers[0], endpoints: numbers[1], rounds: numbers[2])
     default:
       print("usage: see Benchmarks/Bench.swift")
+    }
+  }
+
+  private static func hooks(_ arguments: some Sequence<String>) -> Int32 {
+    do { return try Hooks.run(arguments) } catch {
+      let text = (error as? Wrong)?.what ?? "\(error)"
+      try? StandardStreams.write(Array("socklb-bench: \(text)\n".utf8), to: .error)
+      return 1
     }
   }
 

@@ -80,6 +80,8 @@ for round in $(seq "$rounds"); do
 done
 
 report=docs/benchmarks.md
+# That section is written by bench-hooks.sh.
+hooks=$(sed -n '/^## What each hook costs$/,$p' "$report")
 {
 	echo "# Benchmarks"
 	echo
@@ -115,5 +117,6 @@ report=docs/benchmarks.md
 	echo "|---|---|---|---|"
 	row plan "plan (reading the maps included)" ""
 	row write "write" ""
+	[ -z "$hooks" ] || printf '\n%s\n' "$hooks"
 } >"$report"
 cat "$report"
