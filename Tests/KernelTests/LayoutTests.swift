@@ -150,7 +150,7 @@ private let layouts: [BTFStruct] = [
       ("layout_version", \.layout_version), ("grace_pending", \.grace_pending),
       ("generation", \.generation), ("instance_high", \.instance_high),
       ("instance_low", \.instance_low), ("host_netns", \.host_netns), ("options", \.options),
-      ("set_was_full", \.set_was_full),
+      ("zero", \.zero),
     ]),
   layout(
     svc_flow.self,
@@ -160,7 +160,7 @@ private let layouts: [BTFStruct] = [
       ("generation", \.generation), ("netns", \.netns), ("since", \.since),
     ]),
   layout(svc_socket.self, [("flow", \.flow), ("cookie", \.cookie)]),
-  layout(svc_socket_tags.self, [("way", \.way)]),
+  layout(svc_socket_tags.self, [("way", \.way), ("was_full", \.was_full)]),
   layout(
     svc_more_flows.self,
     [

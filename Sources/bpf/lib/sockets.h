@@ -16,10 +16,20 @@
 #define IPPROTO_MPTCP 262
 #endif
 
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
+/* The bytes of struct svc_socket_tags, seen as one word. */
 #define TAG_LANES 0x0101010101010101ull
-#define TAG_HIGH_BITS 0x8080808080808080ull
 /* Turns 1 << 8k into k: three bits for each k, placed so that the product has them on top. */
 #define LANE_NUMBERS 0x0020406080a0c0e0ull
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define WAY_HIGH_BITS 0x0080808080808080ull
+#define WAY_OF_LANE(number) (number)
+#else
+#define WAY_HIGH_BITS 0x8080808080808000ull
+#define WAY_OF_LANE(number) (7 - (number))
+#endif
 
 /* What there is of one socket, found once per hook. */
 struct memory {
@@ -41,11 +51,6 @@ static __always_inline void count_event(__u32 event)
 
 /* Records */
 
-static __always_inline __u32 first_way(__u64 cookie)
-{
-	return cookie / SVC_SOCKET_SETS % SVC_SOCKET_WAYS;
-}
-
 static __always_inline __u8 tag_of(__u64 cookie)
 {
 	return 0x80 | (cookie / SVC_SOCKET_SETS & 0x7f);
@@ -58,40 +63,26 @@ static __always_inline struct svc_socket *record_at(__u64 cookie, __u32 way)
 	return bpf_map_lookup_elem(&sockets, &at);
 }
 
-static __always_inline __u8 *tags_of_set(__u64 cookie)
+static __always_inline struct svc_socket_tags *tags_of_set(__u64 cookie)
 {
 	__u32 set = cookie % SVC_SOCKET_SETS;
-	struct svc_socket_tags *tags = bpf_map_lookup_elem(&socket_tags, &set);
 
-	return tags ? tags->way : 0;
+	return bpf_map_lookup_elem(&socket_tags, &set);
 }
 
-/* `1 << 8 * way` as the bytes of a set lie in memory. */
-static __always_inline __u32 way_of_lane(__u64 lane)
+/* The record of a cookie, and its way. */
+static __always_inline struct svc_socket *
+find_record(__u64 cookie, const struct svc_socket_tags *tags, __u32 *way)
 {
-	__u32 number = lane * LANE_NUMBERS >> 61;
-
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	number = SVC_SOCKET_WAYS - 1 - number;
-#endif
-	return number;
-}
-
-static __always_inline struct svc_socket *find_record(__u64 cookie, __u32 *way)
-{
-	__u8 *tags = tags_of_set(cookie);
-	__u64 differs, lanes;
-
-	if (!tags)
-		return 0;
-	differs = *(volatile __u64 *)tags ^ tag_of(cookie) * TAG_LANES;
+	__u64 differs = *(volatile __u64 *)tags ^ tag_of(cookie) * TAG_LANES;
 	/* The high bit of each byte that is zero; a wrong one now and then is found out below. */
-	lanes = (differs - TAG_LANES) & ~differs & TAG_HIGH_BITS;
-	for (int i = 0; i < SVC_SOCKET_WAYS && lanes; i++) {
+	__u64 lanes = (differs - TAG_LANES) & ~differs & WAY_HIGH_BITS;
+
+	for (int i = 0; i < SVC_SOCKET_WAYS && unlikely(lanes); i++) {
 		__u64 lane = (lanes & -lanes) >> 7;
 		struct svc_socket *record;
 
-		*way = way_of_lane(lane);
+		*way = WAY_OF_LANE(lane * LANE_NUMBERS >> 61);
 		record = record_at(cookie, *way);
 		if (record && *(volatile __u64 *)&record->cookie == cookie)
 			return record;
@@ -100,52 +91,63 @@ static __always_inline struct svc_socket *find_record(__u64 cookie, __u32 *way)
 	return 0;
 }
 
-static __always_inline struct svc_socket *claim_way(__u64 cookie, __u8 *tags, __u32 way)
+static __always_inline struct svc_socket *claim_way(__u64 cookie, struct svc_socket_tags *tags,
+						    __u32 way)
 {
 	struct svc_socket *record = record_at(cookie, way);
 
 	if (!record || record->cookie || __sync_val_compare_and_swap(&record->cookie, 0, cookie))
 		return 0;
-	*(volatile __u8 *)&tags[way] = tag_of(cookie);
+	*(volatile __u8 *)&tags->way[way] = tag_of(cookie);
 	return record;
 }
 
-static __noinline struct svc_socket *claim_other_way(__u64 cookie, __u8 *tags)
+static __noinline struct svc_socket *claim_other_way(__u64 cookie)
 {
-	for (__u32 i = 1; i < SVC_SOCKET_WAYS; i++) {
-		__u32 way = (first_way(cookie) + i) % SVC_SOCKET_WAYS;
+	struct svc_socket_tags *tags = tags_of_set(cookie);
+
+	if (!tags)
+		return 0;
+	for (__u32 way = 1; way < SVC_SOCKET_WAYS; way++) {
 		struct svc_socket *record = claim_way(cookie, tags, way);
 
 		if (record)
 			return record;
 	}
+	count_event(SVC_EVENT_SET_FULL);
+	*(volatile __u8 *)&tags->was_full = 1;
 	return 0;
 }
 
-/* A record of its own for a socket that has none; 0 when its set is full. */
+/*
+ * A record of its own for a socket that has none; 0 when its set is full. The first free way is
+ * taken, so that records that come and go are few and stay in the processor's cache.
+ */
 static __always_inline struct svc_socket *claim_record(__u64 cookie)
 {
-	__u8 *tags = tags_of_set(cookie);
+	struct svc_socket_tags *tags = tags_of_set(cookie);
 	struct svc_socket *record;
 
 	if (!tags)
 		return 0;
-	record = claim_way(cookie, tags, first_way(cookie));
-	return record ? record : claim_other_way(cookie, tags);
+	record = claim_way(cookie, tags, 0);
+	return likely(record) ? record : claim_other_way(cookie);
 }
 
 /* The tag goes first: whoever claims the record next sets it anew. */
 static __always_inline void release_record(__u64 cookie)
 {
+	struct svc_socket_tags *tags = tags_of_set(cookie);
+	struct svc_socket *record;
 	__u32 way;
-	struct svc_socket *record = find_record(cookie, &way);
-	__u8 *tags;
 
+	if (!tags)
+		return;
+	record = find_record(cookie, tags, &way);
 	if (!record)
 		return;
-	tags = tags_of_set(cookie);
-	if (tags)
-		*(volatile __u8 *)&tags[way % SVC_SOCKET_WAYS] = 0;
+	if (way < SVC_SOCKET_WAYS)
+		*(volatile __u8 *)&tags->way[way] = 0;
 	record->flow.backend_port_be = 0;
 	record->flow.service = 0;
 	/* Not a plain store: it must come after the others on every processor. */
@@ -188,38 +190,34 @@ static __always_inline int same_way(const struct svc_flow *a, const struct svc_f
 	       same_words(a->vip_be, b->vip_be) && same_words(a->backend_be, b->backend_be);
 }
 
-static __always_inline struct svc_header *shared_header(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&header, &zero);
-}
-
 /* Finds what this socket remembers; nothing, for most sockets. */
 static __always_inline void recall(struct bpf_sock *sk, __u64 cookie, struct memory *memory)
 {
-	struct svc_header *head;
+	struct svc_socket_tags *tags = tags_of_set(cookie);
 	__u32 way;
+	int has_more = 0;
 
+	memory->record = 0;
 	memory->more = 0;
-	memory->record = find_record(cookie, &way);
-	if (memory->record) {
-		if (memory->record->flow.service & SVC_FLOW_MORE)
-			memory->more = bpf_sk_storage_get(&more_flows, sk, 0, 0);
+	if (!tags)
 		return;
-	}
-	head = shared_header();
-	if (head && head->set_was_full)
+	memory->record = find_record(cookie, tags, &way);
+	if (memory->record)
+		has_more = memory->record->flow.service & SVC_FLOW_MORE;
+	else
+		has_more = *(volatile __u8 *)&tags->was_full;
+	if (unlikely(has_more))
 		memory->more = bpf_sk_storage_get(&more_flows, sk, 0, 0);
 }
 
 /* The record of another cookie than that of the socket at hand. */
 static __always_inline void recall_record(__u64 cookie, struct memory *memory)
 {
+	struct svc_socket_tags *tags = tags_of_set(cookie);
 	__u32 way;
 
 	memory->more = 0;
-	memory->record = cookie ? find_record(cookie, &way) : 0;
+	memory->record = tags && cookie ? find_record(cookie, tags, &way) : 0;
 }
 
 static __always_inline int remembers(const struct memory *memory)
@@ -371,7 +369,7 @@ static __always_inline int find_flow(struct memory *memory, struct endpoint_addr
 }
 
 /* What the last connect() was translated to. The socket may have been disconnected since. */
-static __always_inline int find_connected(struct memory *memory)
+static __noinline int find_connected(struct memory *memory)
 {
 	if (memory->record && flow_is_current(&memory->record->flow) &&
 	    memory->record->flow.service & SVC_FLOW_CONNECTED)
@@ -380,63 +378,50 @@ static __always_inline int find_connected(struct memory *memory)
 }
 
 /*
- * Puts a flow where another one was. The old one is kept aside if replies from there may still
- * come; when there is no memory for that, they show the backend's address.
+ * Remembers a flow in place of the one at `at`, if there is one; 0 when there is no memory.
+ * With `keep_old` what is replaced is kept aside, because replies from there may still come;
+ * when there is no memory for that, they show the backend's address.
  */
-static __always_inline void replace(struct bpf_sock *sk, struct memory *memory,
-				    struct svc_flow *old, int at, const struct svc_flow *flow,
-				    int keep_old)
+static __noinline int remember_besides(struct bpf_sock *sk, struct memory *memory,
+				       const struct svc_flow *flow, int at, int keep_old)
 {
-	struct svc_flow past = *old;
+	struct svc_flow *old, past;
 
+	if (at == NOWHERE && memory->record && !flow_is_current(&memory->record->flow))
+		at = IN_RECORD;
+	old = flow_at(memory, at);
+	if (!old) {
+		if (!make_more(sk, memory)) {
+			count_event(SVC_EVENT_NO_MEMORY);
+			return 0;
+		}
+		put_in_more(memory->more, flow);
+		return 1;
+	}
+	past = *old;
 	*old = *flow;
 	if (at == IN_RECORD && memory->more)
 		old->service |= SVC_FLOW_MORE;
 	touch(memory, at);
 	if (!keep_old || !flow_is_used(&past) || same_way(&past, flow))
-		return;
+		return 1;
 	past.service |= SVC_FLOW_PAST;
 	if (make_more(sk, memory))
 		put_in_more(memory->more, &past);
+	return 1;
 }
 
-/* The set of this socket's record is full: it uses more_flows alone. */
-static __noinline void note_full_set(void)
-{
-	struct svc_header *head = shared_header();
-
-	count_event(SVC_EVENT_SET_FULL);
-	if (head)
-		head->set_was_full = 1;
-}
-
-/* Remembers a flow, in place of the one at `at` if there is one; 0 when there is no memory. */
 static __always_inline int remember(struct bpf_sock *sk, __u64 cookie, struct memory *memory,
-				    struct svc_flow *flow, int at, int keep_old)
+				    const struct svc_flow *flow, int at, int keep_old)
 {
-	struct svc_flow *old;
-
-	if (!remembers(memory)) {
+	if (likely(!remembers(memory))) {
 		memory->record = claim_record(cookie);
-		if (memory->record) {
+		if (likely(memory->record)) {
 			memory->record->flow = *flow;
 			return 1;
 		}
-		note_full_set();
 	}
-	if (at == NOWHERE && memory->record && !flow_is_current(&memory->record->flow))
-		at = IN_RECORD;
-	old = flow_at(memory, at);
-	if (old) {
-		replace(sk, memory, old, at, flow, keep_old);
-		return 1;
-	}
-	if (!make_more(sk, memory)) {
-		count_event(SVC_EVENT_NO_MEMORY);
-		return 0;
-	}
-	put_in_more(memory->more, flow);
-	return 1;
+	return remember_besides(sk, memory, flow, at, keep_old);
 }
 
 /*
@@ -476,8 +461,8 @@ __noinline int forget_in_more(struct svc_more_flows *more, const struct endpoint
 	return 0;
 }
 
-static __always_inline void forget_flows_to(struct bpf_sock *sk, struct memory *memory,
-					    struct endpoint_address *to, int is_connect)
+static __noinline int forget_flows_to(struct bpf_sock *sk, struct memory *memory,
+				      const struct endpoint_address *to, int is_connect)
 {
 	int is_connected = sk->state == BPF_TCP_ESTABLISHED;
 
@@ -485,6 +470,7 @@ static __always_inline void forget_flows_to(struct bpf_sock *sk, struct memory *
 		forget_flow(&memory->record->flow, to, is_connect, is_connected);
 	if (memory->more)
 		forget_in_more(memory->more, to, is_connect, is_connected);
+	return 0;
 }
 
 /* Current flows go before past ones, then the one used last. */

@@ -249,9 +249,9 @@ struct svc_header {
 	__u64 generation;    /* odd while a writer is at work, even when the table is at rest */
 	__u64 instance_high; /* drawn at random by attach; the state directory holds the same */
 	__u64 instance_low;
-	__u64 host_netns;   /* cookie of the network namespace that attach ran in */
-	__u32 options;	    /* enum svc_options */
-	__u32 set_was_full; /* written by programs: some sockets are in more_flows only */
+	__u64 host_netns; /* cookie of the network namespace that attach ran in */
+	__u32 options;	  /* enum svc_options */
+	__u32 zero;
 };
 
 /*
@@ -286,13 +286,13 @@ enum svc_flow_flags {
 };
 
 /*
- * sockets: ARRAY, mmapped: what a socket was translated to, by its cookie. Cookies are handed
- * out nearly in sequence and never again, so socket c is found at c % SVC_SOCKETS, or, when
- * that was taken, in another way of the same set: {set + way * SVC_SOCKET_SETS}. A record is
- * claimed by a compare-and-swap of `cookie` and given back when the socket is released.
+ * sockets: ARRAY, mmapped: what a socket was translated to. Cookies are handed out nearly in
+ * sequence and never again, so a socket's set is its cookie % SVC_SOCKET_SETS, and its record
+ * way * SVC_SOCKET_SETS + set in the first way that was free. A record is claimed by a
+ * compare-and-swap of `cookie` and given back when the socket is released.
  */
 #define SVC_SOCKET_SETS 8192
-#define SVC_SOCKET_WAYS 8
+#define SVC_SOCKET_WAYS 7
 #define SVC_SOCKETS (SVC_SOCKET_SETS * SVC_SOCKET_WAYS)
 
 struct svc_socket {
@@ -307,6 +307,7 @@ struct svc_socket {
  */
 struct svc_socket_tags {
 	__u8 way[SVC_SOCKET_WAYS];
+	__u8 was_full; /* since then, a socket of this set may be in more_flows only */
 };
 
 /*
