@@ -63,7 +63,8 @@ public struct FamilyPlan: Sendable, Equatable {
   public var staleKept: [KeptRecord] = []
   /// Before the frontends that ask for them. For one that is in use they only let more through.
   public var insertRanges: [RangeWrite] = []
-  /// Before the lists without them: what an id stands for is always written somewhere.
+  /// Before the lists without them: what an id stands for is always written somewhere. Some of
+  /// them only go from one list to another, and are in `deleteKept` too.
   public var insertKept: [KeptWrite] = []
 
   // Seen by connects from here on. Each step is one store, or one hash element.

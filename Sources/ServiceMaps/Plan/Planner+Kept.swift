@@ -43,7 +43,7 @@ extension Planner {
     var result: Set<UInt32> = []
     var room = serving.room
     // Entries that go are deleted only after these are there.
-    var free = old.capacities.physicalKept - old.kept.count
+    var free = roomForKept
     for (service, ids) in leftOfService.sorted(by: { $0.key < $1.key }) {
       guard let name = nameOfService[service] else { continue }
       let kept = serving.kept[name] ?? []
@@ -67,7 +67,43 @@ extension Planner {
     for (record, id) in old.kept where old.stands(id, for: record) && !result.contains(id) {
       plan.deleteKept.append(record)
     }
-    plan.deleteKept.sort()
     return result
+  }
+
+  /// Entries that can be written before those that go are deleted.
+  private var roomForKept: Int {
+    old.capacities.physicalKept - old.kept.count - plan.insertKept.count
+  }
+
+  /// Endpoints that go from one list to another are kept on the way: a writer that is killed
+  /// between the two lists must not lose them.
+  mutating func holdMoving() {
+    var changed = Set<UInt32>()
+    for write in plan.publishLists {
+      if let list = wanted[write.list] { changed.insert(list.service) }
+    }
+    for write in plan.retargets + plan.deleteKeys {
+      if let record = old.frontends[write.index] { changed.insert(record.service) }
+    }
+    for service in changed.sorted() where nameOfService[service] != nil {
+      let before = oldListsOfService[service] ?? []
+      let after = listsOfService[service] ?? []
+      if before.count == 1 && before == after && isStable[Int(before[0])] { continue }
+      var listed = Set<Backend>()
+      for list in after { listed.formUnion(wanted[list]?.backends ?? []) }
+      // What some list holds all the time is safe.
+      for list in before where isStable[Int(list)] && wanted[list]?.service == service {
+        let old = Set(old.slots(of: list).lazy.map(\.backend))
+        listed.subtract(old.intersection(wanted[list]?.backends ?? []))
+      }
+      for (backend, slot) in slotsByBackend(ofService: service).sorted(by: { $0.key < $1.key })
+      where listed.contains(backend) {
+        let record = KeptRecord(service: service, backend: backend)
+        guard old.kept[record] != slot.endpoint, roomForKept > 0 else { continue }
+        plan.insertKept.append(.init(record: record, endpoint: slot.endpoint))
+        plan.deleteKept.append(record)
+      }
+    }
+    plan.deleteKept.sort()
   }
 }

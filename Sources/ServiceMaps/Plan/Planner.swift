@@ -17,13 +17,16 @@ public struct Planner {
   private var freeSlots: RangeAllocator
   private var indexByKey: [FrontendKey: UInt32]
   /// The lists of the new state, by list index.
-  private var wanted: [UInt32: WantedList] = [:]
-  private var listsOfService: [UInt32: [UInt32]] = [:]
-  private var oldListsOfService: [UInt32: [UInt32]] = [:]
+  private(set) var wanted: [UInt32: WantedList] = [:]
+  private(set) var listsOfService: [UInt32: [UInt32]] = [:]
+  private(set) var oldListsOfService: [UInt32: [UInt32]] = [:]
   /// Endpoints of the old state that no list has to hold, by service port.
   private var oldKeptOfService: [UInt32: [Slot]] = [:]
 
-  private struct WantedList {
+  /// By list index: some frontend has this list before and after, and all the time.
+  private(set) var isStable: [Bool]
+
+  struct WantedList {
     var service: UInt32
     var backends: [Backend]
     var isNew: Bool
@@ -96,6 +99,7 @@ public struct Planner {
     self.serving = serving
     plan = FamilyPlan(family: old.family)
     let room = old.capacities
+    isStable = [Bool](repeating: false, count: room.physicalLists)
     freeServices = IndexAllocator(limit: room.physicalServices, used: old.services.keys)
     freeFrontends = IndexAllocator(limit: room.frontends, used: old.frontends.keys)
     freeLists = IndexAllocator(limit: room.physicalLists, used: old.lists.keys)
@@ -202,6 +206,7 @@ public struct Planner {
       return
     }
     let new = self.record(of: frontend, service: service, list: list)
+    if list == record.list && service == record.service { isStable[Int(list)] = true }
     guard new != record else { return }
     plan.retargets.append(.init(index: index, record: new))
     let before = Set(record.sourceRanges)
@@ -336,6 +341,7 @@ public struct Planner {
     for write in plan.slots { note(write.slots) }
     let left = old.endpoints.indices.filter { old.endpoints[$0].service != nil && !listed[$0] }
     let kept = keepServing(left)
+    holdMoving()
     for id in left where !kept.contains(UInt32(id)) {
       let record = EndpointRecord(generation: old.endpoints[id].generation &+ 1, service: nil)
       plan.releasedEndpoints.append(.init(id: UInt32(id), record: record))

@@ -236,7 +236,7 @@ import Testing
   /// No room for old and new side by side: plans that do a part come into play.
   @Test(arguments: 0..<4) func nor_when_a_change_takes_several_plans(seed: UInt64) throws {
     let world = World(services: 300, endpoints: 16, random: SeededGenerator(seed: seed))
-    let room = Capacities(services: 300, frontends: 900, backends: 8000)
+    let room = Capacities(services: 300, frontends: 900, backends: 7000)
     let most = try run(world, room, tables: 5, percent: 95, kills: seed % 2 == 0)
     #expect(most.passes > 1 && most.kept > 100)
   }
