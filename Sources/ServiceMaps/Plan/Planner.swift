@@ -158,7 +158,7 @@ public struct Planner {
     deleteVanished(frontends)
     writeLists()
     releaseEndpoints()
-    deleteServices(keeping: services)
+    deleteServices()
     return plan
   }
 
@@ -167,6 +167,10 @@ public struct Planner {
   /// The id of each frontend's service port; nil when none is free before a grace period.
   private mutating func assignServices(_ frontends: [Frontend]) -> [UInt32?] {
     var written = Set<UInt32>()
+    // One that waits may have no frontend meanwhile, but what it will list has ids of it.
+    for name in serving.awaited.keys {
+      if let id = serviceIDs[name] { nameOfService[id] = name }
+    }
     return frontends.map { frontend in
       let record = ServiceRecord(
         name: frontend.service, affinityTimeout: frontend.affinityTimeout,
@@ -190,9 +194,8 @@ public struct Planner {
     }
   }
 
-  private mutating func deleteServices(keeping used: [UInt32?]) {
-    let used = Set(used.compactMap { $0 })
-    plan.deletedServices = old.services.keys.filter { !used.contains($0) }.sorted()
+  private mutating func deleteServices() {
+    plan.deletedServices = old.services.keys.filter { nameOfService[$0] == nil }.sorted()
   }
 
   // MARK: Frontends
