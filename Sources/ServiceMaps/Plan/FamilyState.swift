@@ -22,9 +22,9 @@ public struct Capacities: Hashable, Sendable {
   public var physicalLists: Int { frontends + frontends / 8 + 16 }
   /// Slots and endpoint ids that exist.
   public var physicalBackends: Int { backends + backends / 8 + 1024 }
-  /// Endpoints that may be kept. Few are at a time, and a hash with room for all would take 64 MB
-  /// by default, and every reader the time to look through it; so this is more than all Pods of
-  /// the largest cluster that Kubernetes supports (150,000), and not as many as there are slots.
+  /// Endpoints that may be kept. Few are at a time, and a hash has its buckets allocated whole, so
+  /// this is not as many as there are slots; by default it is more than all Pods of the largest
+  /// cluster that Kubernetes supports (150,000).
   public var physicalKept: Int { physicalBackends / 4 }
 
   /// The capacities of maps with these sizes: the inverse of the above.
