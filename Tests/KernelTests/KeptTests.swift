@@ -44,6 +44,9 @@ let keptTests: [KernelTest] =
     KernelTest("kept_ids_survive_killed_writers", inVM: false, timeLimit: 120) { sandbox in
       try idsSurviveKills(sandbox)
     },
+    KernelTest("kept_endpoints_are_written_before_lists_and_deleted_after_them") { sandbox in
+      try writesInOrder(sandbox)
+    },
     KernelTest("choices_of_a_service_reach_the_maps") { sandbox in
       let vip = Variant.v4.vip(1)
       func service(_ annotations: String) -> String {
@@ -213,4 +216,48 @@ private func idsSurviveKills(_ sandbox: Sandbox) throws {
   try checkEqual(try whoGets(vip, pods, from: client), pods.places[1], "after it has gone")
   try checkEqual(try state().kept.count, 0, "kept endpoints")
   try checkEqual(try state().endpoints.count { $0.service != nil }, count, "ids in use")
+}
+
+/// The map of kept endpoints refuses every write, as if the writer had been killed there.
+private func writesInOrder(_ sandbox: Sandbox) throws {
+  let places = (1...2).map { Variant.v4.pod($0) }
+  let backends = try places.map(backend)
+  func table(_ listed: [Place], kept: [Backend] = []) throws -> ServiceTable {
+    let served = try frontend(Variant.v4.vip(1), .udp, listed)
+    return ServiceTable(
+      frontends: [served],
+      keptEndpoints: kept.map { KeptEndpoint(service: served.service, backend: $0) })
+  }
+  func serve(_ table: ServiceTable, _ dataplane: Dataplane) throws {
+    try dataplane.tables.commit(dataplane.tables.prepare(table))
+  }
+  /// What the maps hold after a change from one table to another that got stuck.
+  func stuck(_ before: ServiceTable, _ after: ServiceTable) throws -> FamilyState {
+    let dataplane = try sandbox.attach(try table(places))
+    try serve(before, dataplane)
+    let map = try BPFMap(pinned: sandbox.pin + "/maps/kept4")
+    try CallFailed.check(sk_freeze_map(map.descriptor.number), "freezing kept4")
+    do {
+      try serve(after, dataplane)
+      throw Failure("nothing was written to the map of kept endpoints")
+    } catch DataplaneError.bpf {}
+    let state = try dataplane.tables.readStates()[0]
+    try sandbox.detach()
+    return state
+  }
+  func listed(_ state: FamilyState) -> [Backend] {
+    state.lists.keys.flatMap { state.slotsOfList($0).map(\.backend) }
+  }
+  let both = try table(places)
+  let one = try table([places[1]], kept: [backends[0]])
+  // It leaves the list: not before it is kept.
+  try checkEqual(listed(try stuck(both, one)), backends, "the list")
+  // It returns: it is listed first.
+  let returned = try stuck(one, both)
+  try checkEqual(listed(returned), backends, "the list")
+  try checkEqual(returned.kept.count, 1, "kept endpoints")
+  // It goes: its id is not free while it is found here.
+  let gone = try stuck(one, try table([places[1]]))
+  try checkEqual(gone.kept.count, 1, "kept endpoints")
+  try checkEqual(gone.endpoints.count { $0.service != nil }, 2, "ids in use")
 }
