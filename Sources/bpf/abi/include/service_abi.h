@@ -16,7 +16,7 @@
 #endif
 
 /* Raised whenever a struct, a map or the meaning of a field changes. */
-#define SVC_LAYOUT_VERSION 1
+#define SVC_LAYOUT_VERSION 2
 
 /* Longest namespace, Service name and port name (RFC 1123 label: 63) with its NUL. */
 #define SVC_NAME_SIZE 64
@@ -43,7 +43,7 @@ enum svc_frontend_flags {
 	SVC_FRONTEND_SOURCE_RANGES = 1 << 9,
 	/* The service port has session affinity or an algorithm: policies4/policies6. */
 	SVC_FRONTEND_POLICY = 1 << 10,
-	/* UDP: each datagram of an unconnected socket gets a backend of its own. */
+	/* UDP only: a backend is chosen for each datagram, not for each socket. */
 	SVC_FRONTEND_PER_DATAGRAM = 1 << 11,
 };
 
@@ -60,6 +60,12 @@ enum svc_affinity_mode {
 enum svc_algorithm {
 	SVC_ALGORITHM_RANDOM = 0,
 	SVC_ALGORITHM_ROUND_ROBIN = 1,
+};
+
+/* svc_service.terminate: which sockets are ended when their backend goes. */
+enum svc_terminate {
+	SVC_TERMINATE_UDP = 1 << 0,
+	SVC_TERMINATE_TCP = 1 << 1,
 };
 
 /* svc_header.options */
@@ -136,12 +142,32 @@ struct svc_slot6 {
 /*
  * endpoints4, endpoints6: ARRAY, mmapped. An endpoint id stands for one
  * {service port, address, port} for as long as a socket may remember it.
- * The generation is raised when the endpoint leaves its service: whoever still
- * holds {id, old generation} then knows that its backend is gone.
+ * The generation is raised when the endpoint does not serve for its service any
+ * more: whoever still holds {id, old generation} then knows that its backend is
+ * gone.
  */
 struct svc_endpoint {
 	__u32 generation;
 	__u32 service;
+};
+
+/*
+ * kept4, kept6: HASH -> endpoint id (__u32). Endpoints that still serve for a
+ * service port but are in none of its lists: what their ids stand for. Only
+ * the loader reads it.
+ */
+struct svc_kept4 {
+	__u32 service;
+	__be32 addr_be;
+	__be16 port_be;
+	__u16 zero;
+};
+
+struct svc_kept6 {
+	__u32 service;
+	__be32 addr_be[4];
+	__be16 port_be;
+	__u16 zero;
 };
 
 /* services4, services6: HASH by service port id (__u32): names, for the dump. */
@@ -153,6 +179,7 @@ struct svc_service {
 	__u32 affinity_timeout; /* seconds */
 	__u32 protocol;
 	__u32 algorithm; /* enum svc_algorithm */
+	__u32 terminate; /* enum svc_terminate */
 };
 
 /*
