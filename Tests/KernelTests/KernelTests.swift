@@ -76,7 +76,7 @@ let allTests: [KernelTest] =
   + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests + commandTests
   + manifestTests + stateTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
-  + churnTests
+  + churnTests + complaintTests + terminationTests + socketLifeTests + flowTests
   // The rules are the table's and do not depend on the kernel: once is enough.
   + (ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + familyRuleTests)
   .map(\.onThisKernelOnly)
