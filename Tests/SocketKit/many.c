@@ -8,7 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -312,4 +312,91 @@ int sk_live(const struct sk_world *world, int lives, int *bad_way)
 			drain(world);
 	}
 	return bad;
+}
+
+/* A process with a part of a crowd, because one may not open so many files. */
+
+enum { CROWD_PEERS, CROWD_REPLACE };
+
+static int replace_every_other(int *fds, int count, const struct sk_world *world, const char *from)
+{
+	const struct sk_place *vip = &world->vip[0];
+
+	for (int i = 0; i < count; i += 2)
+		close(fds[i]);
+	for (int i = 0; i < count; i += 2) {
+		int result = sk_many_connect(&fds[i], 1, world->family, SK_UDP, from, vip->address,
+					     vip->port);
+
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+static void crowd_member(int pipe, const struct sk_world *world, const char *from, int count)
+{
+	const struct sk_place *vip = &world->vip[0];
+	int *fds = calloc(count, sizeof(*fds));
+	int result = -ENOMEM, wish;
+
+	sk_die_with_parent();
+	sk_raise_file_limit();
+	if (fds)
+		result = sk_many_connect(fds, count, world->family, SK_UDP, from, vip->address,
+					 vip->port);
+	while (write(pipe, &result, sizeof(result)) == sizeof(result) && result >= 0 &&
+	       read(pipe, &wish, sizeof(wish)) == sizeof(wish)) {
+		if (wish == CROWD_PEERS)
+			result = sk_many_wrong_peers(fds, count, vip->address, vip->port);
+		else
+			result = replace_every_other(fds, count, world, from);
+	}
+	_exit(0);
+}
+
+static int told(struct sk_crowd *crowd)
+{
+	int result;
+
+	return read(crowd->pipe, &result, sizeof(result)) == sizeof(result) ? result : -EPIPE;
+}
+
+int sk_crowd_start(struct sk_crowd *crowd, const struct sk_world *world, const char *from,
+		   int count)
+{
+	int between[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, between))
+		return -errno;
+	crowd->pid = fork();
+	if (!crowd->pid) {
+		/* So that the end of the parent is seen. */
+		close(between[0]);
+		crowd_member(between[1], world, from, count);
+	}
+	close(between[1]);
+	crowd->pipe = between[0];
+	return crowd->pid < 0 ? -errno : told(crowd);
+}
+
+static int wish(struct sk_crowd *crowd, int what)
+{
+	return write(crowd->pipe, &what, sizeof(what)) == sizeof(what) ? told(crowd) : -EPIPE;
+}
+
+int sk_crowd_wrong_peers(struct sk_crowd *crowd)
+{
+	return wish(crowd, CROWD_PEERS);
+}
+
+int sk_crowd_replace(struct sk_crowd *crowd)
+{
+	return wish(crowd, CROWD_REPLACE);
+}
+
+void sk_crowd_end(struct sk_crowd *crowd)
+{
+	close(crowd->pipe);
+	waitpid(crowd->pid, 0, 0);
 }

@@ -90,6 +90,20 @@ const char *sk_way(int way);
 /* A process that has so many sockets connected to the VIPs, until it is killed; its pid. */
 int sk_hold(const struct sk_world *world, int count);
 
+/*
+ * A process with so many sockets bound to `from` and connected to the world's first VIP. It closes
+ * every other one and makes as many anew, and says how many have another peer than the VIP.
+ */
+struct sk_crowd {
+	int pid;
+	int pipe;
+};
+int sk_crowd_start(struct sk_crowd *crowd, const struct sk_world *world, const char *from,
+		   int count);
+int sk_crowd_wrong_peers(struct sk_crowd *crowd);
+int sk_crowd_replace(struct sk_crowd *crowd);
+void sk_crowd_end(struct sk_crowd *crowd);
+
 /* namespaces.c */
 int sk_new_namespaces(void);
 /* The network namespace that the calling thread is in. */
@@ -102,6 +116,8 @@ int sk_loopback_up(void);
 /* Makes an address, or with a shorter prefix a range, one of this host's own. */
 int sk_add_address(const char *address, int prefix);
 int sk_mount_bpf(const char *directory);
+/* Puts a file in the place of another one, for this mount namespace. */
+int sk_mount_file(const char *file, const char *at);
 /* Raises the limit of open files as far as it goes; the new limit. */
 int sk_raise_file_limit(void);
 
