@@ -263,11 +263,14 @@ private func checkPolicy(
   try cluster.delete(dns.service, dns.slice([]))
 }
 
-/// Waits until something is so, two seconds at most.
-func eventually(_ body: () throws -> Bool, line: Int = #line, file: String = #fileID) throws {
-  for _ in 0..<1000 {
+/// Waits until something is so.
+func eventually(
+  seconds: Int = 2, line: Int = #line, file: String = #fileID, _ body: () throws -> Bool
+) throws {
+  let end = sk_milliseconds() + seconds * 1000
+  repeat {
     if try body() { return }
     sk_sleep(2)
-  }
-  throw Failure("it did not come so within 2 s (\(file):\(line))")
+  } while sk_milliseconds() < end
+  throw Failure("it did not come so within \(seconds) s (\(file):\(line))")
 }

@@ -136,7 +136,7 @@ private func replaceReplicas(
         bad.contains { lookup.start <= $0.upperBound && lookup.end >= $0.lowerBound },
         "\(client.name): \(lookup), but replicas were broken only in \(bad)")
     }
-    for lookup in lookups where client.isUDP {
+    for lookup in lookups where client.isConnected {
       // Who waits for it is woken, and need not wait for his own time-out of 2 s.
       for range in bad where range.contains(lookup.start) {
         try check(

@@ -26,15 +26,15 @@ final class DNSClient {
   }
 
   let name: String
-  /// What can wait for a UDP server that does not answer.
-  let isUDP: Bool
+  /// It waits with a connected UDP socket, which is ended when its server goes.
+  let isConnected: Bool
   private let log: String
   private let stopFile: String
   private let process: Process
 
   init(_ kind: Kind, in pod: ClusterPod, of cluster: Cluster, server: String) throws {
     name = "\(kind) to \(server) in \(pod.name)"
-    isUDP = kind != .getaddrinfoTCP && kind != .digTCP
+    isConnected = [.getaddrinfo, .dig, .resolved].contains(kind)
     let base = cluster.sandbox.directory + "/\(kind)-\(pod.name)-\(server)"
     (log, stopFile) = (base + ".log", base + ".stop")
     var tools = [try Tool.python.path(), "-c", Self.script]
@@ -144,7 +144,7 @@ final class DNSClient {
             except OSError as error:
                 found = 'failed: %s %s' % (type(error).__name__, error)
             out.write('%d %d %s\\n' % (start, now(), found.replace('\\n', ' ')))
-            time.sleep(0.005)
+            time.sleep(0.1 if way == 'dig' else 0.02)
     """
 }
 

@@ -44,9 +44,9 @@ final class KubeDNS {
         "--txt-record=\(Self.longQuestion),\(long)",
       ], output: cluster.sandbox.directory + "/dnsmasq-\(count)")
     for variant in [Variant.v4, .v6] {
-      let client = try pod.socket(variant, SK_TCP)
-      try eventually {
+      try eventually(seconds: 15) {
         if let code = process.ended { throw Failure("dnsmasq ended with \(code)") }
+        let client = try pod.socket(variant, SK_TCP)
         return client.connectError(pod.seen(variant, 53)) == 0
           && sk_wait(client.descriptor, 1, 100) == 1 && sk_error(client.descriptor) == 0
       }
