@@ -290,9 +290,11 @@ int sk_hold(const struct sk_world *world, int count)
 	return child < 0 ? -errno : child;
 }
 
-int sk_live(const struct sk_world *world, int lives, int *bad_way)
+int sk_live(const struct sk_world *world, int lives, unsigned *bad_ways)
 {
 	int bad = 0;
+
+	*bad_ways = 0;
 
 	for (int i = 0; i < lives; i++) {
 		/* fork() is dear, and enough of it is soon done. */
@@ -304,7 +306,7 @@ int sk_live(const struct sk_world *world, int lives, int *bad_way)
 			return fd;
 		if (!live(fd, way, world)) {
 			bad++;
-			*bad_way = way;
+			*bad_ways |= 1u << way;
 		}
 		if (!closes(way))
 			close(fd);
@@ -316,7 +318,7 @@ int sk_live(const struct sk_world *world, int lives, int *bad_way)
 
 /* A process with a part of a crowd, because one may not open so many files. */
 
-enum { CROWD_PEERS, CROWD_REPLACE };
+enum { CROWD_PEERS, CROWD_REPLACE, CROWD_END };
 
 static int replace_every_other(int *fds, int count, const struct sk_world *world, const char *from)
 {
@@ -349,8 +351,10 @@ static void crowd_member(int pipe, const struct sk_world *world, const char *fro
 	       read(pipe, &wish, sizeof(wish)) == sizeof(wish)) {
 		if (wish == CROWD_PEERS)
 			result = sk_many_wrong_peers(fds, count, vip->address, vip->port);
-		else
+		else if (wish == CROWD_REPLACE)
 			result = replace_every_other(fds, count, world, from);
+		else
+			break;
 	}
 	_exit(0);
 }
@@ -371,7 +375,6 @@ int sk_crowd_start(struct sk_crowd *crowd, const struct sk_world *world, const c
 		return -errno;
 	crowd->pid = fork();
 	if (!crowd->pid) {
-		/* So that the end of the parent is seen. */
 		close(between[0]);
 		crowd_member(between[1], world, from, count);
 	}
@@ -395,8 +398,13 @@ int sk_crowd_replace(struct sk_crowd *crowd)
 	return wish(crowd, CROWD_REPLACE);
 }
 
+/* Members that were made later have a copy of the pipe: its end would not be seen. */
 void sk_crowd_end(struct sk_crowd *crowd)
 {
+	int end = CROWD_END;
+
+	if (write(crowd->pipe, &end, sizeof(end)) != sizeof(end))
+		kill(crowd->pid, SIGKILL);
 	close(crowd->pipe);
 	waitpid(crowd->pid, 0, 0);
 }

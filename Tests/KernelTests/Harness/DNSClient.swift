@@ -26,7 +26,7 @@ final class DNSClient {
   }
 
   let name: String
-  /// It waits with a connected UDP socket, which is ended when its server goes.
+  /// It waits with a connected socket, which is ended when its server goes.
   let isConnected: Bool
   private let log: String
   private let stopFile: String
@@ -34,7 +34,7 @@ final class DNSClient {
 
   init(_ kind: Kind, in pod: ClusterPod, of cluster: Cluster, server: String) throws {
     name = "\(kind) to \(server) in \(pod.name)"
-    isConnected = [.getaddrinfo, .dig, .resolved].contains(kind)
+    isConnected = kind != .sendto
     let base = cluster.sandbox.directory + "/\(kind)-\(pod.name)-\(server)"
     (log, stopFile) = (base + ".log", base + ".stop")
     var tools = [try Tool.python.path(), "-c", Self.script]

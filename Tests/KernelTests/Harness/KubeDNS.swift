@@ -54,7 +54,7 @@ final class KubeDNS {
     return Replica(pod: pod, answer: answer, process: process)
   }
 
-  var service: String {
+  func service(annotations: String = "") -> String {
     """
     apiVersion: v1
     kind: Service
@@ -62,6 +62,7 @@ final class KubeDNS {
       name: kube-dns
       namespace: e2e
       labels: {k8s-app: kube-dns, kubernetes.io/cluster-service: "true"}
+      annotations: {\(annotations)}
     spec:
       type: ClusterIP
       clusterIP: \(Self.vip)

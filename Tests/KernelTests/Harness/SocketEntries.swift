@@ -1,5 +1,4 @@
 import BPFLoader
-import Glibc
 import SocketKit
 
 extension Sandbox {

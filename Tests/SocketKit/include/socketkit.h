@@ -83,9 +83,10 @@ struct sk_world {
 	int listeners;
 };
 
-/* So many sockets, one after the other, live and end; how many were not as they should be. */
-int sk_live(const struct sk_world *world, int lives, int *bad_way);
-/* What they did: the name of a way to live. */
+/* So many sockets, one after the other, live and end; how many were not as they should be, and
+ * how those had lived. */
+int sk_live(const struct sk_world *world, int lives, unsigned *bad_ways);
+/* What they did, by the number of the bit: the name of a way to live. */
 const char *sk_way(int way);
 /* A process that has so many sockets connected to the VIPs, until it is killed; its pid. */
 int sk_hold(const struct sk_world *world, int count);
