@@ -148,10 +148,11 @@ private enum MPTCP {
           try server.listen()
           return server
         }
-        try sandbox.attach([
-          frontend(vip, .tcp, of: "test/a", [pods[0]]),
-          frontend(other, .tcp, of: "test/b", [pods[1]]),
-        ])
+        let manifests =
+          Manifest.both("a", vip: vip.canonical, [pods[0]])
+          + Manifest.both("b", vip: other.canonical, [pods[1]])
+        try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+        try sandbox.succeed(["apply", "-f", "-"], input: manifests)
         let before = try sandbox.socketEntries()
         for round in 0..<20 {
           let client = try Socket(variant, SK_MPTCP)
@@ -165,9 +166,8 @@ private enum MPTCP {
         }
         // Sockets of the kernel run no sock_release: what is left of them is swept by the next
         // writer.
-        let dataplane = try Dataplane(pin: sandbox.pin)
-        for _ in 0..<100 where try sandbox.socketEntries() != before {
-          try dataplane.serve([])
+        for _ in 0..<20 where try sandbox.socketEntries() != before {
+          try sandbox.succeed(["apply", "-f", "-"], input: manifests)
           sk_sleep(50)
         }
         try checkEqual(try sandbox.socketEntries(), before, "entries after the sockets are closed")

@@ -4,8 +4,15 @@ import SocketKit
 extension Sandbox {
   /// How many sockets the data plane remembers: records of the map `sockets` that are not free.
   func socketEntries() throws -> Int {
-    let sockets = try MappedArray<SocketRecord>(BPFMap(pinned: pin + "/maps/sockets"))
-    return (0..<UInt32(sockets.count)).count { sockets.acquire(at: $0) != 0 }
+    let map = try BPFMap(pinned: pin + "/maps/sockets")
+    let record = try map.structs().first { $0.name == "svc_socket" }
+    guard let cookie = record?.members.first(where: { $0.name == "cookie" }) else {
+      throw Failure("the records of the map sockets have no cookie")
+    }
+    let sockets = try MappedArray<SocketRecord>(map)
+    return (0..<UInt32(sockets.count)).count { index in
+      sockets.acquire(at: index, offset: cookie.offset) != 0
+    }
   }
 
   /// The tables hold as much as before. The last close of a descriptor that was passed on runs
@@ -22,8 +29,7 @@ extension Sandbox {
   }
 }
 
-/// A record of `sockets` begins with the cookie, which is 0 when it is free.
+/// A record of `sockets`, of which only the cookie matters here: it is 0 when the record is free.
 private struct SocketRecord: BitwiseCopyable, Sendable {
-  var cookie: UInt64
-  var flow: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
+  var words: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
 }
