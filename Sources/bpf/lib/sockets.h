@@ -9,17 +9,14 @@
 #include <bpf/bpf_core_read.h>
 
 #include "address.h"
+#include "kernel.h"
 #include "maps.h"
+#include "records.h"
 
 #define AF_INET6 10
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
-
-#define TAG_LANES 0x0101010101010101ull
-#define TAG_HIGH_BITS 0x8080808080808080ull
-/* Turns 1 << 8k into k: three bits for each k, placed so that the product has them on top. */
-#define LANE_NUMBERS 0x0020406080a0c0e0ull
 
 /* What there is of one socket, found once per hook. */
 struct memory {
@@ -37,155 +34,6 @@ static __always_inline void count_event(__u32 event)
 
 	if (counter)
 		__sync_fetch_and_add(counter, 1);
-}
-
-/* Records */
-
-static __always_inline __u32 first_way(__u64 cookie)
-{
-	return cookie / SVC_SOCKET_SETS % SVC_SOCKET_WAYS;
-}
-
-static __always_inline __u8 tag_of(__u64 cookie)
-{
-	return 0x80 | (cookie / SVC_SOCKET_SETS & 0x7f);
-}
-
-static __always_inline struct svc_socket *record_at(__u64 cookie, __u32 way)
-{
-	__u32 at = way * SVC_SOCKET_SETS + cookie % SVC_SOCKET_SETS;
-
-	return bpf_map_lookup_elem(&sockets, &at);
-}
-
-static __always_inline __u8 *tags_of_set(__u64 cookie)
-{
-	__u32 set = cookie % SVC_SOCKET_SETS;
-	struct svc_socket_tags *tags = bpf_map_lookup_elem(&socket_tags, &set);
-
-	return tags ? tags->way : 0;
-}
-
-/* `1 << 8 * way` as the bytes of a set lie in memory. */
-static __always_inline __u32 way_of_lane(__u64 lane)
-{
-	__u32 number = lane * LANE_NUMBERS >> 61;
-
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	number = SVC_SOCKET_WAYS - 1 - number;
-#endif
-	return number;
-}
-
-static __always_inline struct svc_socket *find_record(__u64 cookie, __u32 *way)
-{
-	__u8 *tags = tags_of_set(cookie);
-	__u64 differs, lanes;
-
-	if (!tags)
-		return 0;
-	differs = *(volatile __u64 *)tags ^ tag_of(cookie) * TAG_LANES;
-	/* The high bit of each byte that is zero; a wrong one now and then is found out below. */
-	lanes = (differs - TAG_LANES) & ~differs & TAG_HIGH_BITS;
-	for (int i = 0; i < SVC_SOCKET_WAYS && lanes; i++) {
-		__u64 lane = (lanes & -lanes) >> 7;
-		struct svc_socket *record;
-
-		*way = way_of_lane(lane);
-		record = record_at(cookie, *way);
-		if (record && *(volatile __u64 *)&record->cookie == cookie)
-			return record;
-		lanes &= lanes - 1;
-	}
-	return 0;
-}
-
-static __always_inline struct svc_socket *claim_way(__u64 cookie, __u8 *tags, __u32 way)
-{
-	struct svc_socket *record = record_at(cookie, way);
-
-	if (!record || record->cookie || __sync_val_compare_and_swap(&record->cookie, 0, cookie))
-		return 0;
-	*(volatile __u8 *)&tags[way] = tag_of(cookie);
-	return record;
-}
-
-static __noinline struct svc_socket *claim_other_way(__u64 cookie, __u8 *tags)
-{
-	for (__u32 i = 1; i < SVC_SOCKET_WAYS; i++) {
-		__u32 way = (first_way(cookie) + i) % SVC_SOCKET_WAYS;
-		struct svc_socket *record = claim_way(cookie, tags, way);
-
-		if (record)
-			return record;
-	}
-	return 0;
-}
-
-/* A record of its own for a socket that has none; 0 when its set is full. */
-static __always_inline struct svc_socket *claim_record(__u64 cookie)
-{
-	__u8 *tags = tags_of_set(cookie);
-	struct svc_socket *record;
-
-	if (!tags)
-		return 0;
-	record = claim_way(cookie, tags, first_way(cookie));
-	return record ? record : claim_other_way(cookie, tags);
-}
-
-/* The tag goes first: whoever claims the record next sets it anew. */
-static __always_inline void release_record(__u64 cookie)
-{
-	__u32 way;
-	struct svc_socket *record = find_record(cookie, &way);
-	__u8 *tags;
-
-	if (!record)
-		return;
-	tags = tags_of_set(cookie);
-	if (tags)
-		*(volatile __u8 *)&tags[way % SVC_SOCKET_WAYS] = 0;
-	record->flow.backend_port_be = 0;
-	record->flow.service = 0;
-	/* Not a plain store: it must come after the others on every processor. */
-	__sync_lock_test_and_set(&record->cookie, 0);
-}
-
-/* Flows */
-
-static __always_inline int flow_is_to(const struct svc_flow *flow,
-				      const struct endpoint_address *vip)
-{
-	return flow->vip_port_be == vip->port_be && same_words(flow->vip_be, vip->w);
-}
-
-static __always_inline int flow_is_from(const struct svc_flow *flow,
-					const struct endpoint_address *backend)
-{
-	return flow->backend_port_be == backend->port_be &&
-	       same_words(flow->backend_be, backend->w);
-}
-
-static __always_inline int flow_is_used(const struct svc_flow *flow)
-{
-	return flow->backend_port_be != 0;
-}
-
-static __always_inline int flow_is_current(const struct svc_flow *flow)
-{
-	return flow_is_used(flow) && !(flow->service & SVC_FLOW_PAST);
-}
-
-static __always_inline __u32 service_of(const struct svc_flow *flow)
-{
-	return flow->service & SVC_FLOW_SERVICE_MASK;
-}
-
-static __always_inline int same_way(const struct svc_flow *a, const struct svc_flow *b)
-{
-	return a->vip_port_be == b->vip_port_be && a->backend_port_be == b->backend_port_be &&
-	       same_words(a->vip_be, b->vip_be) && same_words(a->backend_be, b->backend_be);
 }
 
 static __always_inline struct svc_header *shared_header(void)
@@ -596,20 +444,6 @@ static __always_inline int is_send_to_peer(struct bpf_sock *sk, int hook_family,
 }
 
 /* MPTCP: the hook of connect() sees the first subflow, the others see the socket above it. */
-
-struct sock_common {
-	struct {
-		long long counter;
-	} skc_cookie;
-} __attribute__((preserve_access_index));
-
-struct sock {
-	struct sock_common __sk_common;
-} __attribute__((preserve_access_index));
-
-struct mptcp_sock {
-	struct sock *first;
-} __attribute__((preserve_access_index));
 
 /* 0 when the first subflow is gone. `sk` may be read only through a helper. */
 static __noinline __u64 cookie_of_subflow(struct bpf_sock *sk)

@@ -1,0 +1,45 @@
+import BPFLoader
+import BPFObject
+
+/// Programs of Sources/bpf/sockets.bpf.c, loaded for one command: they work on the maps of the
+/// data plane that is attached, and are gone when this value is.
+struct SocketIterators: ~Copyable {
+  /// The raw value is the program's name.
+  enum Program: String, Sendable {
+    /// Ends what the map `endings` names (6.5).
+    case endTCP = "end_tcp"
+    case endUDP = "end_udp"
+    /// Says where that is: `svc_located`.
+    case locateTCP = "locate_tcp"
+    case locateUDP = "locate_udp"
+    /// The connected flows in `more_flows`: `svc_socket`. Of all network namespaces.
+    case listMoreFlows = "list_more_flows"
+    /// Cookies of all sockets.
+    case listTCP = "list_tcp"
+    case listUDP = "list_udp"
+  }
+
+  private let object: LoadedObject
+
+  /// - Parameter configure: may size the maps that are not the data plane's.
+  init(
+    _ programs: [Program], of layout: PinLayout,
+    configure: (borrowing OpenObject) throws(BPFError) -> Void = { _ in }
+  ) throws(BPFError) {
+    let open = try OpenObject(elf: CompiledObject.sockets.elf, name: "sockets")
+    try open.loadOnly(programs.map(\.rawValue))
+    for name in open.mapNames {
+      let pin = name == "header" ? layout.header : layout.map(name)
+      if Files.exists(pin) { try open.reuse(BPFMap(pinned: pin), as: name) }
+    }
+    try configure(open)
+    object = try open.load()
+  }
+
+  /// - Parameter map: what it walks over, if not sockets.
+  func iterator(_ program: Program, over map: BPFMap? = nil) throws(BPFError) -> BPFIterator {
+    try BPFIterator(object.program(program.rawValue), named: program.rawValue, over: map)
+  }
+
+  func map(_ name: String) throws(BPFError) -> BPFMap { try object.map(name) }
+}
