@@ -7,12 +7,13 @@ import CServiceABI
 /// Order of writing: `FamilyPlan`. Whatever a plan takes out of use is used again only after a
 /// grace period, which `apply` waits for before it returns.
 public struct KernelTables: Sendable {
-  private let header: MappedArray<svc_header>
-  private let v4: FamilyTables<WireV4>
-  private let v6: FamilyTables<WireV6>
+  let header: MappedArray<svc_header>
+  let v4: FamilyTables<WireV4>
+  let v6: FamilyTables<WireV6>
   private let guardFilter: MappedArray<svc_guard_filter>
   let affinities: HashMap<svc_affinity_key, svc_affinity>
   let sources: HashMap<UInt64, svc_source>
+  let sockets: SocketStore
   private let grace: GracePeriod
 
   private static let generationOffset = MemoryLayout<svc_header>.offset(of: \.generation) ?? 8
@@ -32,6 +33,7 @@ public struct KernelTables: Sendable {
       guardFilter = try MappedArray(open("guard_filter"))
       affinities = try HashMap(open("affinities"))
       sources = try HashMap(open("sources"))
+      sockets = try SocketStore(records: open("sockets"), tags: open("socket_tags"))
       grace = try GracePeriod()
     } catch {
       throw .bpf(error)
@@ -176,6 +178,11 @@ public struct KernelTables: Sendable {
     public var isEmpty: Bool { plans.allSatisfy { $0.isEmpty && $0.isComplete } }
     /// What the maps held when the change was prepared.
     public var before: ServiceTable { ServiceTable(states: states) }
+
+    /// The service port that an id stood for before the change.
+    func service(_ id: UInt32, _ family: IPFamily) -> ServiceRecord? {
+      states.first { $0.family == family }?.services[id]
+    }
   }
 
   /// Plans what has to be written so that the maps hold `table`. Throws `.capacity` when it does
