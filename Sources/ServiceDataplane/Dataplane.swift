@@ -117,6 +117,7 @@ public struct Dataplane: Sendable {
       for map in ["slots", "endpoints"] {
         try object.setMaxEntries(capacities.physicalBackends, ofMap: map + family)
       }
+      try object.setMaxEntries(capacities.physicalKept, ofMap: "kept" + family)
       for map in ["counters", "services", "policies"] {
         try object.setMaxEntries(capacities.physicalServices, ofMap: map + family)
       }

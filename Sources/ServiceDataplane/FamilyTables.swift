@@ -6,13 +6,14 @@ import ServiceMaps
 struct FamilyTables<Wire: WireFamily>: Sendable
 where
   Wire.Key: BitwiseCopyable, Wire.WireFrontend: BitwiseCopyable, Wire.WireSlot: BitwiseCopyable,
-  Wire.WireGuard: BitwiseCopyable, Wire.WireRange: BitwiseCopyable
+  Wire.WireGuard: BitwiseCopyable, Wire.WireRange: BitwiseCopyable, Wire.WireKept: BitwiseCopyable
 {
   let keys: HashMap<Wire.Key, UInt32>
   let frontends: MappedArray<Wire.WireFrontend>
   let lists: MappedArray<UInt64>
   let slots: MappedArray<Wire.WireSlot>
   let endpoints: MappedArray<svc_endpoint>
+  let kept: HashMap<Wire.WireKept, UInt32>
   let services: HashMap<UInt32, svc_service>
   let policies: MappedArray<svc_policy>
   let guards: HashMap<Wire.WireGuard, UInt32>
@@ -23,7 +24,8 @@ where
   /// The names of the maps, without the family.
   static var mapNames: [String] {
     [
-      "keys", "frontends", "lists", "slots", "endpoints", "services", "counters", "policies",
+      "keys", "frontends", "lists", "slots", "endpoints", "kept", "services", "counters",
+      "policies",
       "guards", "ranges",
     ]
   }
@@ -36,6 +38,7 @@ where
     lists = try MappedArray(open("lists" + family))
     slots = try MappedArray(open("slots" + family))
     endpoints = try MappedArray(open("endpoints" + family))
+    kept = try HashMap(open("kept" + family))
     services = try HashMap(open("services" + family))
     policies = try MappedArray(open("policies" + family))
     guards = try HashMap(open("guards" + family))
@@ -63,7 +66,11 @@ where
       slotsEnd = max(slotsEnd, Int(range.base) + Int(range.count))
     }
     state.slots = readSlots(end: min(slotsEnd, slots.count))
-    let usedIDs = state.slots.reduce(0) { max($0, Int($1.endpoint) + 1) }
+    for (wire, id) in try kept.all() where Int(id) < endpoints.count {
+      if let record = Wire.kept(wire) { state.kept[record] = id }
+    }
+    var usedIDs = state.slots.reduce(0) { max($0, Int($1.endpoint) + 1) }
+    usedIDs = state.kept.values.reduce(usedIDs) { max($0, Int($1) + 1) }
     state.endpoints = readEndpoints(atLeast: usedIDs)
     for (id, wire) in try services.all() {
       if let record = ServiceRecord(wire: wire) { state.services[id] = record }
@@ -140,6 +147,7 @@ where
   func apply(_ plan: FamilyPlan) throws(BPFError) {
     // Out of sight.
     try ranges.delete(plan.staleRanges.map(Wire.range))
+    try kept.delete(plan.staleKept.map(Wire.kept))
     try services.update(plan.services.map(\.id), plan.services.map(\.record.wire))
     try counters.clear(plan.services.filter(\.isNew).map(\.id))
     for write in plan.services { store(write) }
@@ -154,6 +162,7 @@ where
       frontends.store(Wire.frontend(write.record), at: write.index)
     }
     try ranges.update(plan.insertRanges.map(Wire.range), plan.insertRanges.map { _ in 1 })
+    try kept.update(plan.insertKept.map { Wire.kept($0.record) }, plan.insertKept.map(\.endpoint))
     // In sight.
     for write in plan.retargets {
       frontends.store(write.record.flags, at: write.index, offset: Wire.flagsOffset)
@@ -166,6 +175,7 @@ where
     try ranges.delete(plan.deleteRanges.map(Wire.range))
     try guards.update(plan.insertGuards.map(Wire.guarding), plan.insertGuards.map { _ in 1 })
     try guards.delete(plan.deleteGuards.map(Wire.guarding))
+    try kept.delete(plan.deleteKept.map(Wire.kept))
     for write in plan.releasedEndpoints {
       let wire = write.record.wire
       // One word, so that no program sees the new generation with the old service.

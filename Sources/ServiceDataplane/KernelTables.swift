@@ -65,7 +65,7 @@ public struct KernelTables: Sendable {
       svc_header(
         layout_version: UInt32(SVC_LAYOUT_VERSION), grace_pending: 0, generation: 0,
         instance_high: instance.high, instance_low: instance.low,
-        host_netns: settings.hostNetworkNamespace, options: settings.options, set_was_full: 0),
+        host_netns: settings.hostNetworkNamespace, options: settings.options, zero: 0),
       at: 0)
   }
 

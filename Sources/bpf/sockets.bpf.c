@@ -16,7 +16,6 @@
 #include "lib/maps.h"
 #include "lib/records.h"
 
-#define AF_INET 2
 #define AF_INET6 10
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -66,11 +65,12 @@ static __always_inline int is_ending(const struct svc_flow *flow, const struct s
 static __always_inline struct svc_flow *find_ending_flow(struct sock_common *sk, __u64 cookie,
 							 const struct svc_ending *ending)
 {
-	struct svc_more_flows *more;
+	struct svc_socket_tags *tags = tags_of_set(cookie);
 	struct svc_socket *record;
+	struct svc_more_flows *more;
 	__u32 way;
 
-	record = find_record(cookie, &way);
+	record = tags ? find_record(cookie, tags, &way) : 0;
 	if (record && is_ending(&record->flow, ending))
 		return &record->flow;
 	more = bpf_sk_storage_get(&more_flows, sk, 0, 0);

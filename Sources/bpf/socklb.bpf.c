@@ -99,24 +99,27 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 	read_address(ctx, hook_family, &to);
 	verdict = find_frontend(&to, hook_family, ctx->protocol, &frontend);
 	/* A refused connect() leaves the socket as it was. */
-	if (verdict != TRANSLATED && verdict != NOT_A_SERVICE)
+	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
 		return refuse(verdict);
 	cookie = bpf_get_socket_cookie(ctx);
 	recall(sk, cookie, &memory);
 	if (verdict == NOT_A_SERVICE) {
-		if (remembers(&memory))
+		if (unlikely(remembers(&memory)))
 			forget_flows_to(sk, &memory, &to, 1);
 		return ALLOW;
 	}
 	is_tcp = ctx->protocol != IPPROTO_UDP;
 	is_connected = !is_tcp && sk->state == BPF_TCP_ESTABLISHED;
-	at = find_connected(&memory);
-	peer = flow_at(&memory, at);
-	/* A UDP socket that is connected to this VIP and asks for it again stays where it is. */
-	if (peer && is_connected && flow_is_to(peer, &to) &&
-	    service_of(peer) == frontend.target >> 32 &&
-	    !(frontend.flags & SVC_FRONTEND_MAY_MOVE) && still_usable(peer, hook_family))
-		return send_along(ctx, hook_family, peer);
+	at = NOWHERE;
+	if (unlikely(remembers(&memory))) {
+		at = find_connected(&memory);
+		peer = flow_at(&memory, at);
+		/* A UDP socket connected to this VIP that asks for it again stays where it is. */
+		if (peer && is_connected && flow_is_to(peer, &to) &&
+		    service_of(peer) == frontend.target >> 32 &&
+		    !(frontend.flags & SVC_FRONTEND_MAY_MOVE) && still_usable(peer, hook_family))
+			return send_along(ctx, hook_family, peer);
+	}
 	verdict = pick_backend(ctx, &memory, &to, hook_family, &frontend, &fresh);
 	fresh.service |= is_tcp ? SVC_FLOW_CONNECTED | SVC_FLOW_TCP : SVC_FLOW_CONNECTED;
 	/* No room for the reverse address: better no connection than one that lies. */
@@ -163,15 +166,15 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	if (!sk)
 		return ALLOW;
 	read_address(ctx, hook_family, &to);
-	if (is_send_to_peer(sk, hook_family, &to))
+	if (unlikely(is_send_to_peer(sk, hook_family, &to)))
 		return ALLOW;
 	verdict = find_frontend(&to, hook_family, ctx->protocol, &frontend);
-	if (verdict != TRANSLATED && verdict != NOT_A_SERVICE)
+	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
 		return refuse(verdict);
 	cookie = bpf_get_socket_cookie(ctx);
 	recall(sk, cookie, &memory);
 	if (verdict == NOT_A_SERVICE) {
-		if (remembers(&memory))
+		if (unlikely(remembers(&memory)))
 			forget_flows_to(sk, &memory, &to, 0);
 		return ALLOW;
 	}

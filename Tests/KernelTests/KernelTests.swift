@@ -73,7 +73,8 @@ struct KernelTests {
 let allTests: [KernelTest] =
   connectTests + refusalTests + datagramTests + threadTests + stickyTests + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
-  + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests + commandTests
+  + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
+  + commandTests
   + manifestTests + stateTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests

@@ -42,6 +42,7 @@ private let elements: [(name: String, key: Int, value: Int)] = [
   ("lists4", 4, 8), ("lists6", 4, 8),
   ("slots4", 4, size(svc_slot4.self)), ("slots6", 4, size(svc_slot6.self)),
   ("endpoints4", 4, size(svc_endpoint.self)), ("endpoints6", 4, size(svc_endpoint.self)),
+  ("kept4", size(svc_kept4.self), 4), ("kept6", size(svc_kept6.self), 4),
   ("counters4", 4, size(svc_counters.self)), ("counters6", 4, size(svc_counters.self)),
   ("services4", 4, size(svc_service.self)), ("services6", 4, size(svc_service.self)),
   ("policies4", 4, size(svc_policy.self)), ("policies6", 4, size(svc_policy.self)),
@@ -111,7 +112,17 @@ private let layouts: [BTFStruct] = [
     [
       ("namespace_name", \.namespace_name), ("name", \.name), ("port_name", \.port_name),
       ("affinity", \.affinity), ("affinity_timeout", \.affinity_timeout), ("protocol", \.protocol),
-      ("algorithm", \.algorithm),
+      ("algorithm", \.algorithm), ("terminate", \.terminate),
+    ]),
+  layout(
+    svc_kept4.self,
+    [
+      ("service", \.service), ("addr_be", \.addr_be), ("port_be", \.port_be), ("zero", \.zero),
+    ]),
+  layout(
+    svc_kept6.self,
+    [
+      ("service", \.service), ("addr_be", \.addr_be), ("port_be", \.port_be), ("zero", \.zero),
     ]),
   layout(
     svc_policy.self,
@@ -150,7 +161,7 @@ private let layouts: [BTFStruct] = [
       ("layout_version", \.layout_version), ("grace_pending", \.grace_pending),
       ("generation", \.generation), ("instance_high", \.instance_high),
       ("instance_low", \.instance_low), ("host_netns", \.host_netns), ("options", \.options),
-      ("set_was_full", \.set_was_full),
+      ("zero", \.zero),
     ]),
   layout(
     svc_flow.self,
@@ -160,7 +171,7 @@ private let layouts: [BTFStruct] = [
       ("generation", \.generation), ("netns", \.netns), ("since", \.since),
     ]),
   layout(svc_socket.self, [("flow", \.flow), ("cookie", \.cookie)]),
-  layout(svc_socket_tags.self, [("way", \.way)]),
+  layout(svc_socket_tags.self, [("way", \.way), ("was_full", \.was_full)]),
   layout(
     svc_more_flows.self,
     [

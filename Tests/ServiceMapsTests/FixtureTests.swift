@@ -4,10 +4,10 @@ import Testing
 
 /// Golden files: what each manifest is to become, written from the rules and not by the program.
 ///
-/// A `.dump` holds the lines of `dump frontends`, then `! severity Kind namespace/name` for each
+/// A `.dump` holds the lines of `dump frontends`, those of `dump backends` that say `kept`, then `! severity Kind namespace/name` for each
 /// thing the compiler has to say. A first line like `#! node=node-a zone=zone-a
 /// addresses=192.168.0.10,fd00:192::10` says what is compiled for; other words are
-/// `nodeport-addresses`, `localhost=no` and `algorithm`.
+/// `nodeport-addresses`, `localhost=no`, `algorithm` and `terminate`.
 @Suite struct FixtureTests {
   static let folder = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "Fixtures")
@@ -43,6 +43,7 @@ import Testing
       case "addresses": options.node.addresses = value.split(separator: ",").map { ip(String($0)) }
       case "nodeport-addresses": options.nodePortAddresses = right(NodePortAddresses(value))
       case "localhost": options.localhostNodePorts = value != "no"
+      case "terminate": options.defaultTermination = right(Termination(value))
       case "algorithm": options.defaultAlgorithm = right(Algorithm(rawValue: value))
       default: Issue.record("\(name).yaml: unknown word \(word)")
       }
@@ -55,7 +56,8 @@ import Testing
     let changes = known.merge(objects, cidrs: ranges)
     #expect(changes.diagnostics == [])
     let compiled = TableCompiler(options: options).compile(known)
-    return compiled.lines
+    let backends = TableDump(compiled.table).string(.backends).split(separator: "\n")
+    return compiled.lines + backends.filter { $0.hasSuffix(" kept") }.map(String.init)
       + compiled.diagnostics.map { "! \($0.severity) \($0.object ?? "-")" }
   }
 

@@ -96,6 +96,8 @@ import Testing
         Internal Traffic Policy:  Local
         Affinity Timeout:         10800s
         Algorithm:                round-robin
+        UDP Choice:               socket
+        Terminate:                udp
         Frontends:
           172.30.0.5:80/TCP  ClusterIP  http
             In use:    10.0.0.1:8080
@@ -199,6 +201,7 @@ import Testing
         External Traffic Policy:  Cluster
         Internal Traffic Policy:  Cluster
         Algorithm:                random
+        Terminate:                udp
         Frontends:
           \(address):80/TCP  ClusterIP
           127.0.0.1:30123/TCP  NodePort
@@ -249,6 +252,7 @@ import Testing
         External Name:     numbersapi.com
         Session Affinity:  None
         Algorithm:         random
+        Terminate:         udp
         Frontends:  none; ExternalName is for DNS only
 
         """)
@@ -295,6 +299,7 @@ import Testing
         """
         LoadBalancer Source Ranges:  10.0.0.0/8
         Algorithm:                   random
+        Terminate:                   udp
         Frontends:
           172.30.0.5:80/TCP  ClusterIP
             In use:    none on this node; connections fail as unreachable
@@ -311,6 +316,7 @@ import Testing
     let json = try #require(
       JSONSerialization.jsonObject(with: Data(description.render(as: .json))) as? [String: Any])
     #expect(json["name"] as? String == "web" && json["algorithm"] as? String == "round-robin")
+    #expect(json["udpChoice"] as? String == "socket" && json["terminate"] as? String == "udp")
     let groups = try #require(json["frontendGroups"] as? [[String: Any]])
     #expect(groups.map { $0["portName"] as? String } == ["http", "http", "dns"])
     let left = try #require(groups[0]["leftOut"] as? [[String: Any]])

@@ -59,6 +59,57 @@ import Testing
     #expect(result.table.frontends.map(\.algorithm) == [.random])
   }
 
+  @Test func unknownChoicesAreSaid() {
+    let result = compile(
+      service("default/web") {
+        $0.meta.annotations = ["socklb.io/udp-choice": "packet", "socklb.io/terminate": "all"]
+      })
+    let place = "Service default/web: metadata.annotations.socklb.io/"
+    #expect(
+      result.diagnostics.map(\.description) == [
+        place + "terminate: must be one of none, udp, tcp or tcp,udp, not \"all\"; udp is used",
+        place + "udp-choice: must be one of socket, datagram, not \"packet\"; socket is used",
+      ])
+  }
+
+  @Test func terminationIsReadAndWritten() {
+    let texts = ["none": "none", "udp": "udp", "tcp": "tcp", "tcp,udp": "tcp,udp"]
+    for (text, written) in texts { #expect(Termination(text)?.description == written) }
+    #expect(Termination("udp, tcp") == [.tcp, .udp])
+    for text in ["", "all", "udp,", "none,udp", "UDP", ",", "tcp udp"] {
+      #expect(Termination(text) == nil, "\(text)")
+    }
+  }
+
+  /// A Service that lost all its addresses to others has nothing that a socket could stay with.
+  @Test func onlyServedPortsKeepEndpoints() {
+    func hidden(_ name: String) -> KubernetesObject {
+      slice("default/\(name)-1", of: name, ["10.0.0.1"]) {
+        $0.endpoints[0].isReady = false
+      }
+    }
+    let result = compile(
+      service("default/a") {
+        $0.clusterIPs = [ip("10.96.1.1")]
+        $0.externalIPs = [ip("10.96.1.2")]
+      }, hidden("a"),
+      service("default/b") { $0.clusterIPs = [ip("10.96.1.2")] }, hidden("b"))
+    #expect(result.table.frontends.map(\.service.service.name) == ["a", "b"])
+    #expect(
+      result.table.keptEndpoints.map { "\($0.service) \($0.backend)" } == [
+        "default/a 10.0.0.1:8080", "default/b 10.0.0.1:8080",
+      ])
+    let local = compile(
+      service("default/a") {
+        $0.clusterIPs = [ip("10.96.1.1")]
+        $0.externalIPs = [ip("10.96.1.2")]
+        $0.internalTrafficPolicy = .local
+      }, slice("default/a-1", of: "a", ["10.0.0.1"]),
+      service("default/b") { $0.clusterIPs = [ip("10.96.1.2")] })
+    // The list that had it went with the externalIP, which is the other's.
+    #expect(local.table.keptEndpoints.map { "\($0.backend)" } == ["10.0.0.1:8080"])
+  }
+
   /// One line, however many addresses the node has.
   @Test func hostPortConflictIsOneWarning() {
     var options = CompileOptions()

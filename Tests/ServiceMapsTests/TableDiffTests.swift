@@ -43,6 +43,37 @@ import Testing
         """)
   }
 
+  /// Only those count that are used now: another that serves has no id that a socket could have.
+  @Test func keptEndpointsHaveLinesOfTheirOwn() {
+    let web = TableDumpTests.frontend("10.96.0.1", 80, "default/web", "", [backend("10.0.0.1", 1)])
+    func table(_ kept: Int...) -> ServiceTable {
+      ServiceTable(
+        frontends: [web],
+        keptEndpoints: kept.map {
+          KeptEndpoint(service: web.service, backend: backend("10.0.0.1", $0))
+        })
+    }
+    #expect(TableDiff(from: table(), to: table(7, 8)).isEmpty)
+    #expect(TableDiff(from: table(7), to: table(7, 8)).isEmpty)
+    var both = web
+    both.backends.append(backend("10.0.0.1", 7))
+    let words = ": in no list, but it serves, and sockets that have it stay"
+    let before = "10.96.0.1:80/TCP ClusterIP default/web:80 affinity=none backends=10.0.0.1:1"
+    let line = "-/TCP -> 10.0.0.1:7 default/web:80 kept\(words)"
+    #expect(
+      text(ServiceTable(frontends: [both]), table(7, 8)) == """
+        --- live
+        +++ merged
+        @@ -1 +1,2 @@
+        -\(before),10.0.0.1:7
+        +\(before)
+        +\(line)
+
+        """)
+    #expect(
+      text(table(7), table()) == "--- live\n+++ merged\n@@ -1,2 +1 @@\n \(before)\n-\(line)\n")
+  }
+
   @Test func nothingAndEverything() {
     let some = table([1: []])
     #expect(text(some, some) == "" && TableDiff(from: some, to: some).isEmpty)

@@ -69,6 +69,62 @@ import Testing
       all.allSatisfy { $0.split(separator: " ").contains { $0.contains("/") && $0.contains(":") } })
   }
 
+  private static let kept = ServiceTable(
+    frontends: [table.frontends[1], table.frontends[2]],
+    keptEndpoints: [
+      KeptEndpoint(service: table.frontends[2].service, backend: backend("10.0.0.9", 8080)),
+      KeptEndpoint(service: table.frontends[1].service, backend: backend("10.0.0.3", 53)),
+    ])
+
+  /// They are in the backends view only, behind what frontends lead to.
+  @Test func keptEndpoints() throws {
+    let dump = TableDump(Self.kept)
+    let plain = TableDump(ServiceTable(frontends: Self.kept.frontends))
+    for format in [DumpFormat.text, .json, .yaml] {
+      #expect(dump.render(.frontends, as: format) == plain.render(.frontends, as: format))
+      #expect(dump.render(.services, as: format) == plain.render(.services, as: format))
+    }
+    #expect(
+      dump.string(.backends) == plain.string(.backends) + """
+        -/TCP -> 10.0.0.9:8080 default/web:80 kept
+        -/UDP -> 10.0.0.3:53 kube-system/kube-dns:dns kept
+
+        """)
+    let json = try #require(
+      JSONSerialization.jsonObject(with: Data(dump.render(.backends, as: .json)))
+        as? [String: [[String: Any]]])
+    let entries = try #require(json["backends"])
+    #expect(entries.map { $0["state"] as? String } == [nil, nil, "kept", "kept"])
+    #expect(entries.map { $0["frontend"] is NSNull } == [false, false, true, true])
+    #expect(entries[2]["address"] as? String == "10.0.0.9")
+    #expect(
+      dump.string(.backends, as: .yaml).hasSuffix(
+        """
+        - service: "kube-system/kube-dns"
+          portName: "dns"
+          protocol: UDP
+          frontend: null
+          address: "10.0.0.3"
+          port: 53
+          state: kept
+
+        """))
+  }
+
+  @Test func choicesOfAService() {
+    var frontend = Self.table.frontends[1]
+    frontend.udpChoice = .datagram
+    frontend.termination = [.tcp, .udp]
+    let dump = TableDump(ServiceTable(frontends: [frontend]))
+    #expect(
+      dump.string().contains(" affinity=none udp-choice=datagram terminate=tcp,udp backends="))
+    #expect(
+      dump.string(as: .json).contains(
+        #""sessionAffinity":null,"udpChoice":"datagram","terminate":"tcp,udp","backends""#))
+    #expect(
+      dump.string(as: .yaml).contains("  udpChoice: datagram\n  terminate: \"tcp,udp\"\n"))
+  }
+
   @Test func jsonIsTheContract() throws {
     #expect(
       Self.dump.string(.frontends, as: .json) == """

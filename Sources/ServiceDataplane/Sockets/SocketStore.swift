@@ -26,14 +26,16 @@ struct SocketStore: Sendable {
     var socket: svc_socket
   }
 
-  /// How many records are taken.
+  /// How many records are taken: tags have their highest bit set, `was_full` has not.
   var taken: Int {
     (0..<UInt32(tags.count)).reduce(0) { sum, set in
-      var word = tags.acquire(at: set)
-      // The high bit of each byte that is not 0: tags have it set.
-      word &= 0x8080_8080_8080_8080
-      return sum + word.nonzeroBitCount
+      sum + (tags.acquire(at: set) & 0x8080_8080_8080_8080).nonzeroBitCount
     }
+  }
+
+  /// Some sockets may be in `more_flows` only.
+  var wasFull: Bool {
+    (0..<UInt32(tags.count)).contains { tags[$0].was_full != 0 }
   }
 
   /// Every record that is taken.

@@ -8,6 +8,8 @@ public struct CompileOptions: Hashable, Sendable {
   public var localhostNodePorts: Bool
   /// For Services without the annotation `socklb.io/algorithm`.
   public var defaultAlgorithm: Algorithm
+  /// For Services without the annotation `socklb.io/terminate`.
+  public var defaultTermination: Termination
   /// Refuse what goes to a ClusterIP, but to no port of its Service, as kube-proxy's nftables
   /// mode does.
   public var guardClusterIPs: Bool
@@ -15,12 +17,13 @@ public struct CompileOptions: Hashable, Sendable {
   public init(
     node: NodeIdentity = NodeIdentity(), nodePortAddresses: NodePortAddresses? = nil,
     localhostNodePorts: Bool = true, defaultAlgorithm: Algorithm = .random,
-    guardClusterIPs: Bool = true
+    defaultTermination: Termination = .standard, guardClusterIPs: Bool = true
   ) {
     self.node = node
     self.nodePortAddresses = nodePortAddresses
     self.localhostNodePorts = localhostNodePorts
     self.defaultAlgorithm = defaultAlgorithm
+    self.defaultTermination = defaultTermination
     self.guardClusterIPs = guardClusterIPs
   }
 }

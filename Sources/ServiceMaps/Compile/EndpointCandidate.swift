@@ -17,6 +17,9 @@ struct EndpointCandidate: Hashable {
 
   var backend: Backend
   var conditions: Conditions
+
+  /// Ready ones serve: with publishNotReadyAddresses an endpoint may be ready only.
+  var isServing: Bool { !conditions.isDisjoint(with: [.ready, .serving]) }
 }
 
 /// The candidates of one service port and family, in the order in which they were read.

@@ -66,6 +66,12 @@ extension EndpointCandidates {
     }
   }
 
+  /// Those that a socket may stay with: kube-proxy, too, leaves a UDP flow to any endpoint that
+  /// serves, whatever hints and policies say (pkg/proxy/conntrack/cleanup.go).
+  var serving: [Backend] { candidates.lazy.filter(\.isServing).map(\.backend) }
+
+  var servingCount: Int { candidates.count(where: \.isServing) }
+
   func backends(by rule: EndpointRule) -> [Backend] {
     candidates.lazy.filter(rule.takes).map(\.backend)
   }

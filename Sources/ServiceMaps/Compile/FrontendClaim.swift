@@ -63,6 +63,14 @@ struct PortLists {
     self.portName = portName
   }
 
+  /// What serves, if a list lacks some of it; nil: there is nothing to keep.
+  func kept(transport: TransportProtocol, _ lists: [FrontendList]) -> KeptCandidates? {
+    let count = candidates.servingCount
+    let made = [cluster, local].compactMap { $0 }
+    guard made.contains(where: { lists[Int($0)].backends.count < count }) else { return nil }
+    return KeptCandidates(transport: transport, lists: made, serving: candidates.serving)
+  }
+
   /// The position in `lists` of what a scope may use.
   mutating func list(_ scope: Scope, in lists: inout [FrontendList]) -> Int32 {
     if let made = scope == .cluster ? cluster : local { return made }
@@ -78,13 +86,30 @@ struct PortLists {
   }
 }
 
+/// The serving endpoints of one port in one family. Those are kept that are in no list which a
+/// frontend leads to; that is known when conflicts are settled.
+struct KeptCandidates {
+  var transport: TransportProtocol
+  /// Positions of the `FrontendList`s of the port.
+  var lists: [Int32]
+  /// Sorted.
+  var serving: [Backend]
+
+  func kept(_ all: [FrontendList], isUsed: (Int32) -> Bool) -> [Backend] {
+    let used = lists.filter(isUsed)
+    if used.isEmpty { return [] }
+    let listed = Set(used.flatMap { all[Int($0)].backends })
+    return serving.filter { !listed.contains($0) }
+  }
+}
+
 /// Who has frontends: a Service, or a Pod with host ports.
 struct FrontendOwner {
   var kind: ObjectKind
   var name: NamespacedName
   var creationTimestamp: String?
   var affinityTimeout: UInt32?
-  var algorithm = Algorithm.random
+  var options: ServiceOptions
 
   var label: String { "\(kind.rawValue) \(name)" }
 

@@ -55,13 +55,6 @@ extension Service {
     return result.sorted { a, b in a.base != b.base ? a.base < b.base : a.length < b.length }
   }
 
-  /// The annotation by which a Service chooses how its backends are chosen.
-  static let algorithmAnnotation = "socklb.io/algorithm"
-
-  /// The algorithm that the annotation names: nil without one, or when it names none.
-  var annotatedAlgorithm: Algorithm? {
-    meta.annotations[Service.algorithmAnnotation].flatMap { Algorithm(rawValue: $0) }
-  }
 }
 
 extension Service.Kind {

@@ -30,6 +30,7 @@ struct TableBuilder {
   private(set) var lists: [FrontendList] = []
   private(set) var claims: [FrontendClaim] = []
   private(set) var sourceRanges: [[IPPrefix]] = []
+  private var kept: [KeptCandidates] = []
   private var guarded: [IPAddress] = []
   private var diagnostics: [Diagnostic] = []
 
@@ -53,7 +54,8 @@ struct TableBuilder {
       FrontendOwner(
         kind: .service, name: service.meta.name,
         creationTimestamp: service.meta.creationTimestamp,
-        affinityTimeout: service.affinityTimeout, algorithm: algorithm(of: service)))
+        affinityTimeout: service.affinityTimeout,
+        options: ServiceOptions(of: service, options, &diagnostics)))
     for family in IPFamily.allCases where service.isServed(in: family) {
       let addresses = service.addresses(in: family)
       for (i, port) in service.ports.enumerated() {
@@ -95,27 +97,15 @@ struct TableBuilder {
       }
       claims.append(claim)
     }
-    guard let nodePort else { return }
-    for address in nodeAddresses.forNodePorts(family) {
-      claims.append(
-        FrontendClaim(
-          key: FrontendKey(address: address, port: nodePort, transport: port.transport),
-          kind: .nodePort, list: lists.list(.cluster, in: &self.lists)))
+    if let nodePort {
+      for address in nodeAddresses.forNodePorts(family) {
+        claims.append(
+          FrontendClaim(
+            key: FrontendKey(address: address, port: nodePort, transport: port.transport),
+            kind: .nodePort, list: lists.list(.cluster, in: &self.lists)))
+      }
     }
-  }
-
-  private mutating func algorithm(of service: Service) -> Algorithm {
-    if let algorithm = service.annotatedAlgorithm { return algorithm }
-    if let text = service.meta.annotations[Service.algorithmAnnotation] {
-      let known = Algorithm.allCases.map(\.rawValue).joined(separator: ", ")
-      diagnostics.append(
-        Diagnostic(
-          .warning, object: "Service \(service.meta.name)",
-          path: "metadata.annotations.\(Service.algorithmAnnotation)",
-          "must be one of \(known), not \(quoted(text)); "
-            + "\(options.defaultAlgorithm.rawValue) is used"))
-    }
-    return options.defaultAlgorithm
+    if let kept = lists.kept(transport: port.transport, self.lists) { self.kept.append(kept) }
   }
 
   private mutating func warnOfNodePorts(_ service: Service) {
@@ -141,7 +131,7 @@ struct TableBuilder {
       owners.append(
         FrontendOwner(
           kind: .pod, name: pod.meta.name, creationTimestamp: pod.meta.creationTimestamp,
-          algorithm: options.defaultAlgorithm))
+          options: ServiceOptions(options)))
       for (i, port) in pod.hostPorts.enumerated() {
         let name = port.name(in: pod, &taken)
         for address in pod.addresses {
@@ -180,20 +170,40 @@ struct TableBuilder {
     let diagnostics = (diagnostics + conflicts.diagnostics)
       .sorted { ($0.object ?? "", $0.message) < ($1.object ?? "", $1.message) }
     return CompiledTable(
-      table: ServiceTable(frontends: frontends, guardedAddresses: guarded),
+      table: ServiceTable(
+        frontends: frontends, guardedAddresses: guarded, keptEndpoints: keptEndpoints(winners)),
       diagnostics: diagnostics)
+  }
+
+  private func keptEndpoints(_ winners: [FrontendClaim]) -> [KeptEndpoint] {
+    if kept.isEmpty { return [] }
+    let used = Set(winners.lazy.map(\.list))
+    return kept.flatMap { candidates -> [KeptEndpoint] in
+      guard let first = candidates.lists.first else { return [] }
+      let service = serviceName(lists[Int(first)], candidates.transport)
+      return candidates.kept(lists) { used.contains($0) }.map {
+        KeptEndpoint(service: service, backend: $0)
+      }
+    }
+  }
+
+  private func serviceName(
+    _ list: FrontendList, _ transport: TransportProtocol
+  ) -> ServicePortName {
+    let owner = owners[Int(list.owner)]
+    return ServicePortName(
+      service: owner.kind == .pod ? HostPort.shortened(owner.name) : owner.name,
+      port: list.portName, transport: transport)
   }
 
   private func frontend(_ claim: FrontendClaim) -> Frontend {
     let list = lists[Int(claim.list)]
     let owner = owners[Int(list.owner)]
     return Frontend(
-      key: claim.key, kind: claim.kind,
-      service: ServicePortName(
-        service: owner.kind == .pod ? HostPort.shortened(owner.name) : owner.name,
-        port: list.portName, transport: claim.key.transport),
-      affinityTimeout: owner.affinityTimeout, algorithm: owner.algorithm,
-      whenEmpty: list.whenEmpty,
+      key: claim.key, kind: claim.kind, service: serviceName(list, claim.key.transport),
+      affinityTimeout: owner.affinityTimeout, algorithm: owner.options.algorithm,
+      udpChoice: owner.options.udpChoice(for: claim.key.transport),
+      termination: owner.options.termination, whenEmpty: list.whenEmpty,
       sourceRanges: claim.sourceRanges.map { sourceRanges[Int($0)] } ?? [],
       backends: list.backends)
   }

@@ -39,6 +39,8 @@ extension ServiceDescription {
       ),
       ("internalTrafficPolicy", .string(service.internalTrafficPolicy.rawValue)),
       ("algorithm", .string(algorithm.rawValue)),
+      ("udpChoice", .string(udpChoice.rawValue)),
+      ("terminate", .string("\(termination)")),
       ("ports", .array(ports.map(ServiceDescription.value))),
       ("frontendGroups", .array(groups.map(ServiceDescription.value))),
       ("unserved", unserved.map { .string($0) } ?? .null),

@@ -37,6 +37,10 @@ extension ServiceDescription {
     if !ranges.isEmpty { rows.add("LoadBalancer Source Ranges", ranges.joined(separator: ",")) }
     if let seconds = service.affinityTimeout { rows.add("Affinity Timeout", "\(seconds)s") }
     rows.add("Algorithm", algorithm.rawValue)
+    if service.ports.contains(where: { $0.transport == .udp }) {
+      rows.add("UDP Choice", udpChoice.rawValue)
+    }
+    rows.add("Terminate", "\(termination)")
     return rows.text + frontendsText
   }
 

@@ -37,6 +37,9 @@ public struct ServiceDescription: Sendable {
   /// With its assigned clusterIPs and node ports.
   public var service: Service
   public var algorithm: Algorithm
+  /// For its UDP ports.
+  public var udpChoice: UDPChoice
+  public var termination: Termination
   public var ports: [ServicePort] = []
   public var groups: [FrontendGroup] = []
   /// Why there are no frontends at all; nil where there may be some.
@@ -49,7 +52,10 @@ public struct ServiceDescription: Sendable {
   ) {
     guard let service = known[ObjectID(kind: .service, name: name)]?.service else { return nil }
     self.service = service
-    algorithm = service.annotatedAlgorithm ?? options.defaultAlgorithm
+    // What is wrong with annotations apply has said.
+    var diagnostics: [Diagnostic] = []
+    let chosen = ServiceOptions(of: service, options, &diagnostics)
+    (algorithm, udpChoice, termination) = (chosen.algorithm, chosen.udpChoice, chosen.termination)
     unserved = service.reasonAgainstFrontends
     let source = ObjectIndex(known).source(for: service)
     let node = options.node.resolved(in: known)

@@ -1,4 +1,5 @@
-/// The difference between two tables as `diff -u` prints it, on the lines of the `frontends` view.
+/// The difference between two tables as `diff -u` prints it, on the lines of the `frontends` view,
+/// and behind them one line for each endpoint that is kept.
 ///
 /// Both tables are sorted by key, so a merge finds in one pass what a general algorithm would
 /// search for, and only the lines that are shown are written.
@@ -10,20 +11,55 @@ public struct TableDiff: Sendable {
     case added(new: Int)
   }
 
-  private let old: [Frontend]
-  private let new: [Frontend]
+  private let old: Side
+  private let new: Side
   private let lines: [Line]
   /// Positions in `lines` of what differs.
   private let differences: [Int]
 
+  /// What is compared: frontends, then kept endpoints; positions go over both.
+  private struct Side {
+    var frontends: [Frontend]
+    var kept: [KeptEndpoint]
+    var labels: [ServicePortName: Port]
+
+    init(_ table: ServiceTable, kept: [KeptEndpoint]) {
+      frontends = table.frontends
+      self.kept = kept
+      labels = table.keptLabels
+    }
+  }
+
   public init(from old: ServiceTable, to new: ServiceTable) {
-    self.old = old.frontends
-    self.new = new.frontends
-    let lines = TableDiff.compare(old.frontends, new.frontends)
+    self.old = Side(old, kept: old.keptEndpoints)
+    self.new = Side(new, kept: TableDiff.kept(by: new, after: old))
+    var lines = TableDiff.compare(self.old.frontends, self.new.frontends, by: \.key)
+    let (oldCount, newCount) = (old.frontends.count, new.frontends.count)
+    lines += TableDiff.compare(self.old.kept, self.new.kept, by: \.self).map { line in
+      switch line {
+      case .same(let i, let j): .same(old: i + oldCount, new: j + newCount)
+      case .removed(let i): .removed(old: i + oldCount)
+      case .added(let j): .added(new: j + newCount)
+      }
+    }
     self.lines = lines
     differences = lines.indices.filter { i in
       if case .same = lines[i] { false } else { true }
     }
+  }
+
+  /// A computed table names all endpoints that may be kept. Those are kept that are used now:
+  /// others have no id that a socket could remember.
+  private static func kept(by new: ServiceTable, after old: ServiceTable) -> [KeptEndpoint] {
+    if new.keptEndpoints.isEmpty { return [] }
+    var known = Set(old.keptEndpoints)
+    let services = Set(new.keptEndpoints.lazy.map(\.service))
+    for frontend in old.frontends where services.contains(frontend.service) {
+      for backend in frontend.backends {
+        known.insert(KeptEndpoint(service: frontend.service, backend: backend))
+      }
+    }
+    return new.keptEndpoints.filter(known.contains)
   }
 
   /// The tables are equal; there is nothing to print.
@@ -79,28 +115,40 @@ public struct TableDiff: Sendable {
     switch line {
     case .same(let i, _):
       output.append(" ")
-      output.append(old[i])
+      append(i, of: old, to: &output)
     case .removed(let i):
       output.append("-")
-      output.append(old[i])
+      append(i, of: old, to: &output)
     case .added(let i):
       output.append("+")
-      output.append(new[i])
+      append(i, of: new, to: &output)
     }
     output.append("\n")
   }
 
+  private func append(_ i: Int, of side: Side, to output: inout OutputBuffer) {
+    guard i >= side.frontends.count else {
+      output.append(side.frontends[i])
+      return
+    }
+    let endpoint = side.kept[i - side.frontends.count]
+    output.append(endpoint, label: side.labels[endpoint.service])
+    output.append(": in no list, but it serves, and sockets that have it stay")
+  }
+
   /// Between two equal lines, what was removed comes before what was added, as diff has it.
-  private static func compare(_ old: [Frontend], _ new: [Frontend]) -> [Line] {
+  private static func compare<Element: Equatable, Key: Comparable>(
+    _ old: [Element], _ new: [Element], by key: (Element) -> Key
+  ) -> [Line] {
     var lines: [Line] = []
     lines.reserveCapacity(max(old.count, new.count))
     var added: [Int] = []
     var (i, j) = (0, 0)
     while i < old.count || j < new.count {
-      if i == old.count || (j < new.count && new[j].key < old[i].key) {
+      if i == old.count || (j < new.count && key(new[j]) < key(old[i])) {
         added.append(j)
         j += 1
-      } else if j == new.count || old[i].key < new[j].key {
+      } else if j == new.count || key(old[i]) < key(new[j]) {
         lines.append(.removed(old: i))
         i += 1
       } else if old[i] != new[j] {

@@ -76,7 +76,9 @@ extension TableDump {
     let pairs = table.frontends.lazy.flatMap { frontend in
       frontend.backends.lazy.map { (frontend, $0) }
     }
-    output.appendArray("backends", pairs) { pair, output in
+    output.append("\"backends\":[")
+    var isFirst = true
+    output.appendElements(pairs, &isFirst) { pair, output in
       let (frontend, backend) = pair
       output.append(jsonIdentity: frontend.service)
       output.append(#","frontend":{"address":""#)
@@ -89,6 +91,15 @@ extension TableDump {
       output.append(number: backend.port.number)
       output.append("}")
     }
+    output.appendElements(table.keptEndpoints, &isFirst) { endpoint, output in
+      output.append(jsonIdentity: endpoint.service)
+      output.append(#","frontend":null,"address":""#)
+      output.append(endpoint.backend.address)
+      output.append(#"","port":"#)
+      output.append(number: endpoint.backend.port.number)
+      output.append(#","state":"kept"}"#)
+    }
+    output.append(isFirst ? "]" : "\n]")
   }
 
   private func appendCountersJSON(to output: inout OutputBuffer) {
@@ -111,12 +122,19 @@ extension OutputBuffer {
   ) {
     self.append("\"\(name)\":[")
     var isFirst = true
+    appendElements(elements, &isFirst, append)
+    self.append(isFirst ? "]" : "\n]")
+  }
+
+  fileprivate mutating func appendElements<Elements: Sequence>(
+    _ elements: Elements, _ isFirst: inout Bool,
+    _ append: (Elements.Element, inout OutputBuffer) -> Void
+  ) {
     for element in elements {
       self.append(isFirst ? "\n" : ",\n")
       isFirst = false
       append(element, &self)
     }
-    self.append(isFirst ? "]" : "\n]")
   }
 
   /// `{"service":"namespace/name","portName":"http","protocol":"TCP"`, left open.
@@ -146,6 +164,16 @@ extension OutputBuffer {
     if frontend.algorithm != .random {
       append(#","algorithm":""#)
       append(frontend.algorithm.rawValue)
+      append("\"")
+    }
+    if frontend.udpChoice != .socket {
+      append(#","udpChoice":""#)
+      append(frontend.udpChoice.rawValue)
+      append("\"")
+    }
+    if frontend.termination != .standard {
+      append(#","terminate":""#)
+      append(frontend.termination.description)
       append("\"")
     }
     if frontend.whenEmpty != .refuse {

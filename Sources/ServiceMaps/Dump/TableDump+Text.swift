@@ -6,6 +6,7 @@ extension TableDump {
   /// frontends  10.96.0.10:53/UDP ClusterIP kube-system/kube-dns:dns affinity=none backends=10.0.0.1:53,10.0.0.2:53
   /// services   kube-system/kube-dns:dns UDP ClusterIP frontends=10.96.0.10:53 affinity=none backends=2
   /// backends   10.96.0.10:53/UDP -> 10.0.0.1:53 kube-system/kube-dns:dns
+  ///            -/UDP -> 10.0.0.2:53 kube-system/kube-dns:dns kept
   /// counters   kube-system/kube-dns:dns UDP translated=12 refused=0
   /// ```
   ///
@@ -79,6 +80,12 @@ extension TableDump {
         output.append(end)
       }
     }
+    let labels = table.keptLabels
+    for endpoint in table.keptEndpoints {
+      output.append(prefix)
+      output.append(endpoint, label: labels[endpoint.service])
+      output.append("\n")
+    }
   }
 
   private static func append(
@@ -98,7 +105,33 @@ extension TableDump {
   }
 }
 
+extension ServiceTable {
+  /// The number that stands for the name of a port without one, for service ports that have kept
+  /// endpoints.
+  var keptLabels: [ServicePortName: Port] {
+    let wanted = Set(keptEndpoints.lazy.map(\.service).filter { $0.port.isEmpty })
+    if wanted.isEmpty { return [:] }
+    var result: [ServicePortName: Port] = [:]
+    for frontend in frontends where wanted.contains(frontend.service) {
+      // Ports of the node have numbers of their own.
+      let isOfNode = frontend.kind == .nodePort || frontend.kind == .hostPort
+      if isOfNode && result[frontend.service] != nil { continue }
+      result[frontend.service] = frontend.key.port
+    }
+    return result
+  }
+}
+
 extension OutputBuffer {
+  /// The line of a kept endpoint in the `backends` view, without its end. No frontend leads there.
+  mutating func append(_ endpoint: KeptEndpoint, label: Port?) {
+    append("-/\(endpoint.service.transport) -> ")
+    append(endpoint.backend.address, endpoint.backend.port)
+    append(" \(endpoint.service.service):")
+    append(endpoint.service.port.isEmpty ? label?.description ?? "-" : endpoint.service.port)
+    append(" kept")
+  }
+
   /// The line of the `frontends` view, without its end.
   mutating func append(_ frontend: Frontend) {
     append(frontend.key)
@@ -127,9 +160,12 @@ extension OutputBuffer {
     }
   }
 
-  /// What most frontends do not have: ` algorithm=round-robin`, ` empty=drop`, ` from=10.0.0.0/8`.
+  /// What most frontends do not have: ` algorithm=round-robin`, ` udp-choice=datagram`,
+  /// ` terminate=none`, ` empty=drop`, ` from=10.0.0.0/8`.
   fileprivate mutating func append(specialties frontend: Frontend) {
     if frontend.algorithm != .random { append(" algorithm=\(frontend.algorithm.rawValue)") }
+    if frontend.udpChoice != .socket { append(" udp-choice=\(frontend.udpChoice.rawValue)") }
+    if frontend.termination != .standard { append(" terminate=\(frontend.termination)") }
     if frontend.whenEmpty != .refuse { append(" empty=\(frontend.whenEmpty.rawValue)") }
     for (i, range) in frontend.sourceRanges.enumerated() {
       append(i == 0 ? " from=" : ",")

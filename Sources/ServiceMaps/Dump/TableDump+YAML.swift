@@ -57,7 +57,8 @@ extension TableDump {
   }
 
   private func appendBackendsYAML(to output: inout OutputBuffer) {
-    let isEmpty = table.frontends.allSatisfy(\.backends.isEmpty)
+    let isEmpty =
+      table.frontends.allSatisfy(\.backends.isEmpty) && table.keptEndpoints.isEmpty
     output.append(isEmpty ? "backends: []\n" : "backends:\n")
     for frontend in table.frontends {
       for backend in frontend.backends {
@@ -67,6 +68,12 @@ extension TableDump {
         output.append("  ")
         output.append(yamlAddress: backend.address, backend.port, indent: "  ")
       }
+    }
+    for endpoint in table.keptEndpoints {
+      output.append(yamlIdentity: endpoint.service)
+      output.append("  frontend: null\n  ")
+      output.append(yamlAddress: endpoint.backend.address, endpoint.backend.port, indent: "  ")
+      output.append("  state: kept\n")
     }
   }
 
@@ -111,6 +118,10 @@ extension OutputBuffer {
 
   fileprivate mutating func append(yamlSpecialties frontend: Frontend) {
     if frontend.algorithm != .random { append("  algorithm: \(frontend.algorithm.rawValue)\n") }
+    if frontend.udpChoice != .socket { append("  udpChoice: \(frontend.udpChoice.rawValue)\n") }
+    if frontend.termination != .standard {
+      append("  terminate: \"\(frontend.termination)\"\n")
+    }
     if frontend.whenEmpty != .refuse { append("  whenEmpty: \(frontend.whenEmpty.rawValue)\n") }
     if frontend.sourceRanges.isEmpty { return }
     append("  sourceRanges:\n")

@@ -8,6 +8,7 @@ public protocol WireFamily: Sendable {
   associatedtype Key: Sendable
   associatedtype WireFrontend: Sendable
   associatedtype WireGuard: Sendable
+  associatedtype WireKept: Sendable
   associatedtype WireRange: Sendable
   associatedtype WireSlot: Sendable
 
@@ -24,6 +25,9 @@ public protocol WireFamily: Sendable {
   static func record(_ frontend: WireFrontend) -> FrontendRecord?
   static func slot(_ slot: Slot) -> WireSlot
   static func slot(_ slot: WireSlot) -> Slot?
+  static func kept(_ record: KeptRecord) -> WireKept
+  /// nil when the record is not one that socklb wrote.
+  static func kept(_ wire: WireKept) -> KeptRecord?
   static func guarding(_ address: IPAddress) -> WireGuard
   static func address(_ wire: WireGuard) -> IPAddress
   static func range(_ write: FamilyPlan.RangeWrite) -> WireRange
@@ -74,6 +78,19 @@ public enum WireV4: WireFamily {
 }
 
 extension WireV4 {
+  public static func kept(_ record: KeptRecord) -> svc_kept4 {
+    svc_kept4(
+      service: record.service,
+      addr_be: UInt32(truncatingIfNeeded: record.backend.address.low).bigEndian,
+      port_be: record.backend.port.number.bigEndian, zero: 0)
+  }
+
+  public static func kept(_ wire: svc_kept4) -> KeptRecord? {
+    guard let port = Port(UInt16(bigEndian: wire.port_be)) else { return nil }
+    let address = IPAddress(v4: UInt32(bigEndian: wire.addr_be))
+    return KeptRecord(service: wire.service, backend: Backend(address: address, port: port))
+  }
+
   public static func guarding(_ address: IPAddress) -> svc_guard4 {
     svc_guard4(addr_be: UInt32(truncatingIfNeeded: address.low).bigEndian)
   }
@@ -139,6 +156,18 @@ public enum WireV6: WireFamily {
       generation: slot.generation)
   }
 
+  public static func kept(_ record: KeptRecord) -> svc_kept6 {
+    svc_kept6(
+      service: record.service, addr_be: words(record.backend.address),
+      port_be: record.backend.port.number.bigEndian, zero: 0)
+  }
+
+  public static func kept(_ wire: svc_kept6) -> KeptRecord? {
+    guard let port = Port(UInt16(bigEndian: wire.port_be)) else { return nil }
+    return KeptRecord(
+      service: wire.service, backend: Backend(address: address(wire.addr_be), port: port))
+  }
+
   public static func guarding(_ address: IPAddress) -> svc_guard6 {
     svc_guard6(addr_be: words(address))
   }
@@ -192,6 +221,7 @@ private func makeRecord(_ key: FrontendKey?, _ flags: UInt32, _ target: UInt64) 
     key: key, kind: kind,
     whenEmpty: flags & SVC_FRONTEND_DROP.rawValue != 0 ? .drop : .refuse,
     hasPolicy: flags & SVC_FRONTEND_POLICY.rawValue != 0,
+    udpChoice: flags & SVC_FRONTEND_PER_DATAGRAM.rawValue != 0 ? .datagram : .socket,
     service: UInt32(truncatingIfNeeded: target >> 32), list: UInt32(truncatingIfNeeded: target))
 }
 
@@ -205,6 +235,7 @@ extension FrontendRecord {
     if whenEmpty == .drop { flags |= SVC_FRONTEND_DROP.rawValue }
     if !sourceRanges.isEmpty { flags |= SVC_FRONTEND_SOURCE_RANGES.rawValue }
     if hasPolicy { flags |= SVC_FRONTEND_POLICY.rawValue }
+    if udpChoice == .datagram { flags |= SVC_FRONTEND_PER_DATAGRAM.rawValue }
     return flags
   }
 }

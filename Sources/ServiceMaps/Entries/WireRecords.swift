@@ -20,6 +20,8 @@ extension ServiceRecord {
     WireText.fill(&record.port_name, name.port)
     record.protocol = UInt32(name.transport.rawValue)
     record.algorithm = algorithm.wire.rawValue
+    if termination.contains(.udp) { record.terminate |= SVC_TERMINATE_UDP.rawValue }
+    if termination.contains(.tcp) { record.terminate |= SVC_TERMINATE_TCP.rawValue }
     if let affinityTimeout {
       record.affinity = SVC_AFFINITY_CLIENT_IP.rawValue
       record.affinity_timeout = affinityTimeout
@@ -32,6 +34,9 @@ extension ServiceRecord {
     guard let number = UInt8(exactly: wire.protocol),
       let transport = TransportProtocol(rawValue: number)
     else { return nil }
+    var termination: Termination = []
+    if wire.terminate & SVC_TERMINATE_UDP.rawValue != 0 { termination.insert(.udp) }
+    if wire.terminate & SVC_TERMINATE_TCP.rawValue != 0 { termination.insert(.tcp) }
     self.init(
       name: ServicePortName(
         service: NamespacedName(
@@ -39,7 +44,8 @@ extension ServiceRecord {
         port: WireText.read(wire.port_name), transport: transport),
       affinityTimeout: wire.affinity == SVC_AFFINITY_CLIENT_IP.rawValue
         ? wire.affinity_timeout : nil,
-      algorithm: wire.algorithm == SVC_ALGORITHM_ROUND_ROBIN.rawValue ? .roundRobin : .random)
+      algorithm: wire.algorithm == SVC_ALGORITHM_ROUND_ROBIN.rawValue ? .roundRobin : .random,
+      termination: termination)
   }
 }
 

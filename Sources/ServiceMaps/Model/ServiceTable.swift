@@ -52,11 +52,21 @@ public struct FrontendKey: Hashable, Comparable, Sendable, CustomStringConvertib
 }
 
 /// How a backend is chosen. Belongs to the service port.
-public enum Algorithm: String, Hashable, Sendable, CaseIterable {
+public enum Algorithm: String, Hashable, Sendable, CaseIterable, CustomStringConvertible {
   /// Uniform, independent of earlier choices; what kube-proxy does.
   case random
   /// One after the other, over all clients of the node.
   case roundRobin = "round-robin"
+
+  public var description: String { rawValue }
+}
+
+/// For what a backend of a UDP frontend is chosen. The raw value is the value of the annotation.
+public enum UDPChoice: String, Hashable, Sendable, CaseIterable {
+  /// A socket keeps its backend as long as that one serves.
+  case socket
+  /// Each datagram of an unconnected socket gets a backend of its own.
+  case datagram
 }
 
 /// What a client of a frontend without backends gets.
@@ -76,6 +86,10 @@ public struct Frontend: Hashable, Sendable {
   /// Seconds; nil when the Service has no session affinity.
   public var affinityTimeout: UInt32?
   public var algorithm: Algorithm
+  /// `.socket` unless the transport is UDP.
+  public var udpChoice: UDPChoice
+  /// Belongs to the service port.
+  public var termination: Termination
   /// What clients get when `backends` is empty.
   public var whenEmpty: EmptyVerdict
   /// Only clients with a source address in one of these get through; empty: everybody.
@@ -87,6 +101,7 @@ public struct Frontend: Hashable, Sendable {
   public init(
     key: FrontendKey, kind: FrontendKind, service: ServicePortName,
     affinityTimeout: UInt32? = nil, algorithm: Algorithm = .random,
+    udpChoice: UDPChoice = .socket, termination: Termination = .standard,
     whenEmpty: EmptyVerdict = .refuse, sourceRanges: [IPPrefix] = [], backends: [Backend] = []
   ) {
     self.key = key
@@ -94,9 +109,27 @@ public struct Frontend: Hashable, Sendable {
     self.service = service
     self.affinityTimeout = affinityTimeout
     self.algorithm = algorithm
+    self.udpChoice = udpChoice
+    self.termination = termination
     self.whenEmpty = whenEmpty
     self.sourceRanges = sourceRanges
     self.backends = backends
+  }
+}
+
+/// A backend that still serves for a service port and is in none of its lists: it gets no new
+/// sockets, and those that have it stay with it.
+public struct KeptEndpoint: Hashable, Comparable, Sendable {
+  public var service: ServicePortName
+  public var backend: Backend
+
+  public init(service: ServicePortName, backend: Backend) {
+    self.service = service
+    self.backend = backend
+  }
+
+  public static func < (a: KeptEndpoint, b: KeptEndpoint) -> Bool {
+    a.service != b.service ? a.service < b.service : a.backend < b.backend
   }
 }
 
@@ -109,15 +142,23 @@ public struct ServiceTable: Hashable, Sendable {
   /// Addresses of which every port and protocol that is no frontend is refused: ClusterIPs
   /// (kube-proxy nftables, chain service-endpoints-check). Sorted.
   public private(set) var guardedAddresses: [IPAddress]
+  /// Computed: every endpoint that serves and is not listed. Read from the maps: those of them
+  /// that have been listed before, because only these have an id that a socket may remember.
+  /// Sorted.
+  public private(set) var keptEndpoints: [KeptEndpoint]
 
   public init() {
     frontends = []
     guardedAddresses = []
+    keptEndpoints = []
   }
 
   /// - Precondition: no two frontends share a key; the compiler settles conflicts.
-  public init(frontends: [Frontend], guardedAddresses: [IPAddress] = []) {
+  public init(
+    frontends: [Frontend], guardedAddresses: [IPAddress] = [], keptEndpoints: [KeptEndpoint] = []
+  ) {
     self.frontends = frontends.sorted { $0.key < $1.key }
     self.guardedAddresses = guardedAddresses.sorted()
+    self.keptEndpoints = keptEndpoints.sorted()
   }
 }

@@ -28,6 +28,8 @@ public struct CapacityError: Error, Hashable, Sendable, CustomStringConvertible 
 extension FamilyState {
   /// What `frontends` need at rest and the maps do not have.
   ///
+  /// Kept endpoints are not asked for: where room is short, they give way.
+  ///
   /// - Parameter frontends: those of this family.
   static func shortages(
     of frontends: [Frontend], family: IPFamily, capacities: Capacities
@@ -38,17 +40,7 @@ extension FamilyState {
     {
       return []
     }
-    var lists = Set<ListIdentity>()
-    var services = Set<ServicePortName>()
-    var backends = 0
-    for frontend in frontends {
-      services.insert(frontend.service)
-      if lists.insert(
-        ListIdentity(service: frontend.service, backends: frontend.backends)
-      ).inserted {
-        backends += frontend.backends.count
-      }
-    }
+    let services = Set(frontends.lazy.map(\.service))
     var result: [CapacityError.Shortage] = []
     func check(_ what: String, _ needed: Int, _ room: Int, _ option: String) {
       guard needed > room else { return }
@@ -57,8 +49,22 @@ extension FamilyState {
     }
     check("service ports", services.count, capacities.services, "--max-services")
     check("frontends", frontends.count, capacities.frontends, "--max-frontends")
-    check("backends", backends, capacities.backends, "--max-backends")
+    check("backends", backendsNeeded(by: frontends), capacities.backends, "--max-backends")
     return result
+  }
+
+  /// How many slots the lists of `frontends` take; equal lists of a service port are one.
+  static func backendsNeeded(by frontends: [Frontend]) -> Int {
+    var lists = Set<ListIdentity>()
+    var backends = 0
+    for frontend in frontends {
+      if lists.insert(
+        ListIdentity(service: frontend.service, backends: frontend.backends)
+      ).inserted {
+        backends += frontend.backends.count
+      }
+    }
+    return backends
   }
 
   private struct ListIdentity: Hashable {

@@ -43,6 +43,12 @@ public struct FamilyPlan: Sendable, Equatable {
     }
   }
 
+  /// An endpoint that no list holds, and its id.
+  public struct KeptWrite: Hashable, Sendable {
+    public var record: KeptRecord
+    public var endpoint: UInt32
+  }
+
   public let family: IPFamily
 
   // Prepared out of sight: nothing in the old state leads here.
@@ -53,8 +59,13 @@ public struct FamilyPlan: Sendable, Equatable {
   public var newFrontends: [FrontendWrite] = []
   /// First of all: a frontend that gets such an index would let through whom it must not.
   public var staleRanges: [RangeWrite] = []
+  /// Also first: an id that is given anew must not be found under what it stood for.
+  public var staleKept: [KeptRecord] = []
   /// Before the frontends that ask for them. For one that is in use they only let more through.
   public var insertRanges: [RangeWrite] = []
+  /// Before the lists without them: what an id stands for is always written somewhere. Some of
+  /// them only go from one list to another, and are in `deleteKept` too.
+  public var insertKept: [KeptWrite] = []
 
   // Seen by connects from here on. Each step is one store, or one hash element.
   public var retargets: [FrontendWrite] = []
@@ -65,6 +76,9 @@ public struct FamilyPlan: Sendable, Equatable {
   public var deleteRanges: [RangeWrite] = []
   public var insertGuards: [IPAddress] = []
   public var deleteGuards: [IPAddress] = []
+  /// After the lists that they are in again, and before the ids of the others are released: an
+  /// id that is free is never found here.
+  public var deleteKept: [KeptRecord] = []
   /// Sockets that remember one of these choose anew.
   public var releasedEndpoints: [EndpointWrite] = []
   public var deletedServices: [UInt32] = []
@@ -80,7 +94,7 @@ public struct FamilyPlan: Sendable, Equatable {
     services.isEmpty && newEndpoints.isEmpty && slots.isEmpty && newLists.isEmpty
       && newFrontends.isEmpty && staleRanges.isEmpty && insertRanges.isEmpty && deleteRanges.isEmpty
       && insertGuards.isEmpty && deleteGuards.isEmpty && retargets.isEmpty && publishLists.isEmpty
-      && insertKeys.isEmpty
+      && staleKept.isEmpty && insertKept.isEmpty && deleteKept.isEmpty && insertKeys.isEmpty
       && deleteKeys.isEmpty && releasedEndpoints.isEmpty && deletedServices.isEmpty
   }
 
@@ -95,6 +109,7 @@ extension FamilyState {
   /// Carries out a plan on the value, in the order in which it is carried out in the kernel.
   public mutating func apply(_ plan: FamilyPlan) {
     for write in plan.services { services[write.id] = write.record }
+    for record in plan.staleKept { kept[record] = nil }
     for write in plan.newEndpoints { set(endpoint: write) }
     for write in plan.slots {
       let end = Int(write.base) + write.slots.count
@@ -103,9 +118,11 @@ extension FamilyState {
       }
       slots.replaceSubrange(Int(write.base)..<end, with: write.slots)
     }
+    for write in plan.insertKept { kept[write.record] = write.endpoint }
     for write in plan.newLists + plan.publishLists { lists[write.list] = write.range }
     for write in plan.retargets + plan.insertKeys { frontends[write.index] = write.record }
     for write in plan.deleteKeys { frontends[write.index] = nil }
+    for record in plan.deleteKept { kept[record] = nil }
     for write in plan.releasedEndpoints { set(endpoint: write) }
     for id in plan.deletedServices { services[id] = nil }
     staleRanges.removeAll { plan.staleRanges.contains($0) }

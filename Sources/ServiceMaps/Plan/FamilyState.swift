@@ -22,6 +22,10 @@ public struct Capacities: Hashable, Sendable {
   public var physicalLists: Int { frontends + frontends / 8 + 16 }
   /// Slots and endpoint ids that exist.
   public var physicalBackends: Int { backends + backends / 8 + 1024 }
+  /// Endpoints that may be kept. Few are at a time, and a hash has its buckets allocated whole, so
+  /// this is not as many as there are slots; by default it is more than all Pods of the largest
+  /// cluster that Kubernetes supports (150,000).
+  public var physicalKept: Int { physicalBackends / 4 }
 
   /// The capacities of maps with these sizes: the inverse of the above.
   public init(physicalServices: Int, frontends: Int, physicalBackends: Int) {
@@ -94,13 +98,16 @@ public struct ServiceRecord: Hashable, Sendable {
   /// Seconds; nil without session affinity.
   public var affinityTimeout: UInt32?
   public var algorithm: Algorithm
+  public var termination: Termination
 
   public init(
-    name: ServicePortName, affinityTimeout: UInt32? = nil, algorithm: Algorithm = .random
+    name: ServicePortName, affinityTimeout: UInt32? = nil, algorithm: Algorithm = .random,
+    termination: Termination = .standard
   ) {
     self.name = name
     self.affinityTimeout = affinityTimeout
     self.algorithm = algorithm
+    self.termination = termination
   }
 
   /// Programs have to look into the policy of the service port.
@@ -114,6 +121,7 @@ public struct FrontendRecord: Hashable, Sendable {
   public var whenEmpty: EmptyVerdict
   /// The service port has a policy (`ServiceRecord.hasPolicy`).
   public var hasPolicy: Bool
+  public var udpChoice: UDPChoice
   /// Sorted; empty: everybody.
   public var sourceRanges: [IPPrefix]
   public var service: UInt32
@@ -121,15 +129,33 @@ public struct FrontendRecord: Hashable, Sendable {
 
   public init(
     key: FrontendKey, kind: FrontendKind, whenEmpty: EmptyVerdict = .refuse,
-    hasPolicy: Bool = false, sourceRanges: [IPPrefix] = [], service: UInt32, list: UInt32
+    hasPolicy: Bool = false, udpChoice: UDPChoice = .socket, sourceRanges: [IPPrefix] = [],
+    service: UInt32, list: UInt32
   ) {
     self.key = key
     self.kind = kind
     self.whenEmpty = whenEmpty
     self.hasPolicy = hasPolicy
+    self.udpChoice = udpChoice
     self.sourceRanges = sourceRanges
     self.service = service
     self.list = list
+  }
+}
+
+/// What an endpoint id stands for that no list holds: the key of the maps `kept4` and `kept6`.
+public struct KeptRecord: Hashable, Comparable, Sendable {
+  /// The id of the service port.
+  public var service: UInt32
+  public var backend: Backend
+
+  public init(service: UInt32, backend: Backend) {
+    self.service = service
+    self.backend = backend
+  }
+
+  public static func < (a: KeptRecord, b: KeptRecord) -> Bool {
+    a.service != b.service ? a.service < b.service : a.backend < b.backend
   }
 }
 
@@ -146,6 +172,9 @@ public struct FamilyState: Sendable {
   /// Endpoint records by id; ids behind the end have never been used.
   public var endpoints: [EndpointRecord] = []
   public var services: [UInt32: ServiceRecord] = [:]
+  /// Endpoint ids by what they stand for. A writer that was killed leaves entries of endpoints
+  /// that are listed as well, which say the same.
+  public var kept: [KeptRecord: UInt32] = [:]
   /// Addresses of which every port that is no frontend is refused.
   public var guards: Set<IPAddress> = []
   /// Source ranges of indexes that no frontend has: left by a writer that was killed.
@@ -184,9 +213,29 @@ public struct FamilyState: Sendable {
           key: record.key, kind: record.kind,
           service: service?.name ?? .unnamed(id: record.service, transport: record.key.transport),
           affinityTimeout: service?.affinityTimeout, algorithm: service?.algorithm ?? .random,
+          udpChoice: record.udpChoice, termination: service?.termination ?? .standard,
           whenEmpty: record.whenEmpty, sourceRanges: record.sourceRanges, backends: backends))
     }
     return result
+  }
+
+  /// Endpoints that no list holds and that sockets may stay with, in no particular order.
+  public func keptEndpoints() -> [KeptEndpoint] {
+    if kept.isEmpty { return [] }
+    var listed = Set<UInt32>()
+    for list in lists.keys { for slot in slots(of: list) { listed.insert(slot.endpoint) } }
+    return kept.compactMap { record, id in
+      guard stands(id, for: record), let service = services[record.service],
+        !listed.contains(id)
+      else { return nil }
+      return KeptEndpoint(service: service.name, backend: record.backend)
+    }
+  }
+
+  /// Whether a kept endpoint has its id still.
+  func stands(_ id: UInt32, for record: KeptRecord) -> Bool {
+    Int(id) < endpoints.count && endpoints[Int(id)].service == record.service
+      && services[record.service] != nil
   }
 }
 
@@ -204,6 +253,7 @@ extension ServiceTable {
   public init(states: [FamilyState]) {
     self.init(
       frontends: states.flatMap { $0.frontendsServed() },
-      guardedAddresses: states.flatMap { $0.guards })
+      guardedAddresses: states.flatMap { $0.guards },
+      keptEndpoints: states.flatMap { $0.keptEndpoints() })
   }
 }

@@ -1,14 +1,15 @@
 /// Makes the plan that turns the maps of one family into what a table wants.
 ///
-/// Pure and deterministic. Whatever is the same stays untouched: an endpoint keeps its id, a
-/// list its index, a service port its id and counters.
+/// Pure and deterministic. Whatever is the same stays untouched: an endpoint keeps its id as long
+/// as it serves, a list its index, a service port its id and counters.
 public struct Planner {
-  private let old: FamilyState
-  private var plan: FamilyPlan
+  let old: FamilyState
+  var plan: FamilyPlan
+  let serving: ServingEndpoints
   /// Service ports for which no free index was left.
   private var deferred: Set<ServicePortName> = []
   private var serviceIDs: [ServicePortName: UInt32] = [:]
-  private var nameOfService: [UInt32: ServicePortName] = [:]
+  private(set) var nameOfService: [UInt32: ServicePortName] = [:]
   private var freeServices: IndexAllocator
   private var freeFrontends: IndexAllocator
   private var freeLists: IndexAllocator
@@ -16,11 +17,16 @@ public struct Planner {
   private var freeSlots: RangeAllocator
   private var indexByKey: [FrontendKey: UInt32]
   /// The lists of the new state, by list index.
-  private var wanted: [UInt32: WantedList] = [:]
-  private var listsOfService: [UInt32: [UInt32]] = [:]
-  private var oldListsOfService: [UInt32: [UInt32]] = [:]
+  private(set) var wanted: [UInt32: WantedList] = [:]
+  private(set) var listsOfService: [UInt32: [UInt32]] = [:]
+  private(set) var oldListsOfService: [UInt32: [UInt32]] = [:]
+  /// Endpoints of the old state that no list has to hold, by service port.
+  private var oldKeptOfService: [UInt32: [Slot]] = [:]
 
-  private struct WantedList {
+  /// By list index: some frontend has this list before and after, and all the time.
+  private(set) var isStable: [Bool]
+
+  struct WantedList {
     var service: UInt32
     var backends: [Backend]
     var isNew: Bool
@@ -37,9 +43,10 @@ public struct Planner {
     let shortages = FamilyState.shortages(
       of: frontends, family: state.family, capacities: state.capacities)
     guard shortages.isEmpty else { throw CapacityError(shortages: shortages) }
+    var serving = ServingEndpoints(table, frontends, state)
     var isComplete = true
     while true {
-      var planner = Planner(old: state)
+      var planner = Planner(old: state, serving: serving)
       var plan = planner.make(frontends)
       if planner.deferred.isEmpty {
         let guards = Set(table.guardedAddresses.lazy.filter { $0.family == state.family })
@@ -52,6 +59,7 @@ public struct Planner {
       // Free indexes ran out, though the whole fits: these service ports wait for what this
       // plan frees, and until then stay as they are.
       isComplete = false
+      serving.addListed(frontends.filter { planner.deferred.contains($0.service) })
       frontends = planner.postponed(frontends)
     }
   }
@@ -81,15 +89,17 @@ public struct Planner {
       return Frontend(
         key: frontend.key, kind: record.kind, service: service.name,
         affinityTimeout: service.affinityTimeout, algorithm: service.algorithm,
-        whenEmpty: record.whenEmpty, sourceRanges: record.sourceRanges,
-        backends: old.slots(of: record.list).map(\.backend))
+        udpChoice: record.udpChoice, termination: service.termination, whenEmpty: record.whenEmpty,
+        sourceRanges: record.sourceRanges, backends: old.slots(of: record.list).map(\.backend))
     }
   }
 
-  private init(old: FamilyState) {
+  private init(old: FamilyState, serving: ServingEndpoints) {
     self.old = old
+    self.serving = serving
     plan = FamilyPlan(family: old.family)
     let room = old.capacities
+    isStable = [Bool](repeating: false, count: room.physicalLists)
     freeServices = IndexAllocator(limit: room.physicalServices, used: old.services.keys)
     freeFrontends = IndexAllocator(limit: room.frontends, used: old.frontends.keys)
     freeLists = IndexAllocator(limit: room.physicalLists, used: old.lists.keys)
@@ -107,6 +117,16 @@ public struct Planner {
         oldListsOfService[record.service, default: []].append(record.list)
       }
     }
+    for (record, id) in old.kept {
+      guard old.stands(id, for: record) else {
+        plan.staleKept.append(record)
+        continue
+      }
+      let generation = old.endpoints[Int(id)].generation
+      oldKeptOfService[record.service, default: []].append(
+        Slot(backend: record.backend, endpoint: id, generation: generation))
+    }
+    plan.staleKept.sort()
   }
 
   private mutating func make(_ frontends: [Frontend]) -> FamilyPlan {
@@ -138,7 +158,7 @@ public struct Planner {
     deleteVanished(frontends)
     writeLists()
     releaseEndpoints()
-    deleteServices(keeping: services)
+    deleteServices()
     return plan
   }
 
@@ -147,10 +167,14 @@ public struct Planner {
   /// The id of each frontend's service port; nil when none is free before a grace period.
   private mutating func assignServices(_ frontends: [Frontend]) -> [UInt32?] {
     var written = Set<UInt32>()
+    // One that waits may have no frontend meanwhile, but what it will list has ids of it.
+    for name in serving.awaited.keys {
+      if let id = serviceIDs[name] { nameOfService[id] = name }
+    }
     return frontends.map { frontend in
       let record = ServiceRecord(
         name: frontend.service, affinityTimeout: frontend.affinityTimeout,
-        algorithm: frontend.algorithm)
+        algorithm: frontend.algorithm, termination: frontend.termination)
       if let id = serviceIDs[frontend.service] {
         nameOfService[id] = frontend.service
         if let known = old.services[id], known != record, written.insert(id).inserted {
@@ -170,9 +194,8 @@ public struct Planner {
     }
   }
 
-  private mutating func deleteServices(keeping used: [UInt32?]) {
-    let used = Set(used.compactMap { $0 })
-    plan.deletedServices = old.services.keys.filter { !used.contains($0) }.sorted()
+  private mutating func deleteServices() {
+    plan.deletedServices = old.services.keys.filter { nameOfService[$0] == nil }.sorted()
   }
 
   // MARK: Frontends
@@ -186,6 +209,7 @@ public struct Planner {
       return
     }
     let new = self.record(of: frontend, service: service, list: list)
+    if list == record.list && service == record.service { isStable[Int(list)] = true }
     guard new != record else { return }
     plan.retargets.append(.init(index: index, record: new))
     let before = Set(record.sourceRanges)
@@ -212,7 +236,8 @@ public struct Planner {
     FrontendRecord(
       key: frontend.key, kind: frontend.kind, whenEmpty: frontend.whenEmpty,
       hasPolicy: frontend.affinityTimeout != nil || frontend.algorithm != .random,
-      sourceRanges: frontend.sourceRanges, service: service, list: list)
+      udpChoice: frontend.udpChoice, sourceRanges: frontend.sourceRanges, service: service,
+      list: list)
   }
 
   private mutating func deleteVanished(_ frontends: [Frontend]) {
@@ -269,8 +294,10 @@ public struct Planner {
     }
   }
 
-  private func slotsByBackend(ofService service: UInt32) -> [Backend: Slot] {
+  /// What has an id of the service port, listed or kept.
+  func slotsByBackend(ofService service: UInt32) -> [Backend: Slot] {
     var result: [Backend: Slot] = [:]
+    for slot in oldKeptOfService[service] ?? [] { result[slot.backend] = slot }
     for list in oldListsOfService[service] ?? [] {
       for slot in old.slots(of: list) { result[slot.backend] = slot }
     }
@@ -300,20 +327,25 @@ public struct Planner {
 
   // MARK: What goes
 
-  /// Endpoints that no list of the new state holds. Records of a plan that was interrupted are
-  /// found here too: they name a service, and no list holds them.
+  /// Endpoints that no list of the new state holds and that do not serve any more. Records of a
+  /// plan that was interrupted are found here too: they name a service, and nothing holds them.
   private mutating func releaseEndpoints() {
-    var kept = [Bool](repeating: false, count: old.endpoints.count)
-    func keep(_ slots: some Sequence<Slot>) {
-      for slot in slots where Int(slot.endpoint) < kept.count { kept[Int(slot.endpoint)] = true }
+    var listed = [Bool](repeating: false, count: old.endpoints.count)
+    func note(_ slots: some Sequence<Slot>) {
+      for slot in slots where Int(slot.endpoint) < listed.count {
+        listed[Int(slot.endpoint)] = true
+      }
     }
     var rewritten = Set<UInt32>()
     for write in plan.publishLists { rewritten.insert(write.list) }
     for (index, list) in wanted where !list.isNew && !rewritten.contains(index) {
-      keep(old.slots(of: index))
+      note(old.slots(of: index))
     }
-    for write in plan.slots { keep(write.slots) }
-    for id in old.endpoints.indices where old.endpoints[id].service != nil && !kept[id] {
+    for write in plan.slots { note(write.slots) }
+    let left = old.endpoints.indices.filter { old.endpoints[$0].service != nil && !listed[$0] }
+    let kept = keepServing(left)
+    holdMoving()
+    for id in left where !kept.contains(UInt32(id)) {
       let record = EndpointRecord(generation: old.endpoints[id].generation &+ 1, service: nil)
       plan.releasedEndpoints.append(.init(id: UInt32(id), record: record))
     }

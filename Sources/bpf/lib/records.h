@@ -5,17 +5,30 @@
 #include "address.h"
 #include "maps.h"
 
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
+/* The bytes of struct svc_socket_tags, seen as one word. */
 #define TAG_LANES 0x0101010101010101ull
-#define TAG_HIGH_BITS 0x8080808080808080ull
 /* Turns 1 << 8k into k: three bits for each k, placed so that the product has them on top. */
 #define LANE_NUMBERS 0x0020406080a0c0e0ull
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define WAY_HIGH_BITS 0x0080808080808080ull
+#define WAY_OF_LANE(number) (number)
+#else
+#define WAY_HIGH_BITS 0x8080808080808000ull
+#define WAY_OF_LANE(number) (7 - (number))
+#endif
+
+static __always_inline void count_event(__u32 event)
+{
+	__u64 *counter = bpf_map_lookup_elem(&events, &event);
+
+	if (counter)
+		__sync_fetch_and_add(counter, 1);
+}
 
 /* Records */
-
-static __always_inline __u32 first_way(__u64 cookie)
-{
-	return cookie / SVC_SOCKET_SETS % SVC_SOCKET_WAYS;
-}
 
 static __always_inline __u8 tag_of(__u64 cookie)
 {
@@ -29,40 +42,26 @@ static __always_inline struct svc_socket *record_at(__u64 cookie, __u32 way)
 	return bpf_map_lookup_elem(&sockets, &at);
 }
 
-static __always_inline __u8 *tags_of_set(__u64 cookie)
+static __always_inline struct svc_socket_tags *tags_of_set(__u64 cookie)
 {
 	__u32 set = cookie % SVC_SOCKET_SETS;
-	struct svc_socket_tags *tags = bpf_map_lookup_elem(&socket_tags, &set);
 
-	return tags ? tags->way : 0;
+	return bpf_map_lookup_elem(&socket_tags, &set);
 }
 
-/* `1 << 8 * way` as the bytes of a set lie in memory. */
-static __always_inline __u32 way_of_lane(__u64 lane)
+/* The record of a cookie, and its way. */
+static __always_inline struct svc_socket *
+find_record(__u64 cookie, const struct svc_socket_tags *tags, __u32 *way)
 {
-	__u32 number = lane * LANE_NUMBERS >> 61;
-
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	number = SVC_SOCKET_WAYS - 1 - number;
-#endif
-	return number;
-}
-
-static __always_inline struct svc_socket *find_record(__u64 cookie, __u32 *way)
-{
-	__u8 *tags = tags_of_set(cookie);
-	__u64 differs, lanes;
-
-	if (!tags)
-		return 0;
-	differs = *(volatile __u64 *)tags ^ tag_of(cookie) * TAG_LANES;
+	__u64 differs = *(volatile __u64 *)tags ^ tag_of(cookie) * TAG_LANES;
 	/* The high bit of each byte that is zero; a wrong one now and then is found out below. */
-	lanes = (differs - TAG_LANES) & ~differs & TAG_HIGH_BITS;
-	for (int i = 0; i < SVC_SOCKET_WAYS && lanes; i++) {
+	__u64 lanes = (differs - TAG_LANES) & ~differs & WAY_HIGH_BITS;
+
+	for (int i = 0; i < SVC_SOCKET_WAYS && unlikely(lanes); i++) {
 		__u64 lane = (lanes & -lanes) >> 7;
 		struct svc_socket *record;
 
-		*way = way_of_lane(lane);
+		*way = WAY_OF_LANE(lane * LANE_NUMBERS >> 61);
 		record = record_at(cookie, *way);
 		if (record && *(volatile __u64 *)&record->cookie == cookie)
 			return record;
@@ -71,52 +70,63 @@ static __always_inline struct svc_socket *find_record(__u64 cookie, __u32 *way)
 	return 0;
 }
 
-static __always_inline struct svc_socket *claim_way(__u64 cookie, __u8 *tags, __u32 way)
+static __always_inline struct svc_socket *claim_way(__u64 cookie, struct svc_socket_tags *tags,
+						    __u32 way)
 {
 	struct svc_socket *record = record_at(cookie, way);
 
 	if (!record || record->cookie || __sync_val_compare_and_swap(&record->cookie, 0, cookie))
 		return 0;
-	*(volatile __u8 *)&tags[way] = tag_of(cookie);
+	*(volatile __u8 *)&tags->way[way] = tag_of(cookie);
 	return record;
 }
 
-static __noinline struct svc_socket *claim_other_way(__u64 cookie, __u8 *tags)
+static __noinline struct svc_socket *claim_other_way(__u64 cookie)
 {
-	for (__u32 i = 1; i < SVC_SOCKET_WAYS; i++) {
-		__u32 way = (first_way(cookie) + i) % SVC_SOCKET_WAYS;
+	struct svc_socket_tags *tags = tags_of_set(cookie);
+
+	if (!tags)
+		return 0;
+	for (__u32 way = 1; way < SVC_SOCKET_WAYS; way++) {
 		struct svc_socket *record = claim_way(cookie, tags, way);
 
 		if (record)
 			return record;
 	}
+	count_event(SVC_EVENT_SET_FULL);
+	*(volatile __u8 *)&tags->was_full = 1;
 	return 0;
 }
 
-/* A record of its own for a socket that has none; 0 when its set is full. */
+/*
+ * A record of its own for a socket that has none; 0 when its set is full. The first free way is
+ * taken, so that records that come and go are few and stay in the processor's cache.
+ */
 static __always_inline struct svc_socket *claim_record(__u64 cookie)
 {
-	__u8 *tags = tags_of_set(cookie);
+	struct svc_socket_tags *tags = tags_of_set(cookie);
 	struct svc_socket *record;
 
 	if (!tags)
 		return 0;
-	record = claim_way(cookie, tags, first_way(cookie));
-	return record ? record : claim_other_way(cookie, tags);
+	record = claim_way(cookie, tags, 0);
+	return likely(record) ? record : claim_other_way(cookie);
 }
 
 /* The tag goes first: whoever claims the record next sets it anew. */
 static __always_inline void release_record(__u64 cookie)
 {
+	struct svc_socket_tags *tags = tags_of_set(cookie);
+	struct svc_socket *record;
 	__u32 way;
-	struct svc_socket *record = find_record(cookie, &way);
-	__u8 *tags;
 
+	if (!tags)
+		return;
+	record = find_record(cookie, tags, &way);
 	if (!record)
 		return;
-	tags = tags_of_set(cookie);
-	if (tags)
-		*(volatile __u8 *)&tags[way % SVC_SOCKET_WAYS] = 0;
+	if (way < SVC_SOCKET_WAYS)
+		*(volatile __u8 *)&tags->way[way] = 0;
 	record->flow.backend_port_be = 0;
 	record->flow.service = 0;
 	/* Not a plain store: it must come after the others on every processor. */

@@ -226,12 +226,12 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx,
 	__u32 at = range >> 32;
 
 	flow->service = service;
-	if (frontend->flags & SVC_FRONTEND_SOURCE_RANGES &&
+	if (unlikely(frontend->flags & SVC_FRONTEND_SOURCE_RANGES) &&
 	    !OF(source_allowed)(ctx, frontend->index))
 		return DENIED;
-	if (!backends)
+	if (unlikely(!backends))
 		return frontend->flags & SVC_FRONTEND_DROP ? DROPPED : NO_BACKEND;
-	if (frontend->flags & SVC_FRONTEND_POLICY)
+	if (unlikely(frontend->flags & SVC_FRONTEND_POLICY))
 		at += OF(choose_by_policy)(ctx, service, range);
 	else
 		at += ((__u64)bpf_get_prandom_u32() * backends) >> 32;
@@ -239,7 +239,8 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx,
 	if (!slot)
 		return NO_BACKEND;
 	OF(set_backend)(flow, slot);
-	if (remembers(memory) && ctx->protocol == IPPROTO_UDP && backend_is_taken(memory, flow))
+	if (unlikely(remembers(memory)) && ctx->protocol == IPPROTO_UDP &&
+	    backend_is_taken(memory, flow))
 		OF(avoid_taken)(memory, flow, frontend->flags & SVC_FRONTEND_POLICY ? 0 : range);
 	return TRANSLATED;
 }

@@ -28,46 +28,34 @@ struct memory {
 #define IN_RECORD SVC_MORE_FLOWS
 #define NOWHERE (-1)
 
-static __always_inline void count_event(__u32 event)
-{
-	__u64 *counter = bpf_map_lookup_elem(&events, &event);
-
-	if (counter)
-		__sync_fetch_and_add(counter, 1);
-}
-
-static __always_inline struct svc_header *shared_header(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&header, &zero);
-}
-
 /* Finds what this socket remembers; nothing, for most sockets. */
 static __always_inline void recall(struct bpf_sock *sk, __u64 cookie, struct memory *memory)
 {
-	struct svc_header *head;
+	struct svc_socket_tags *tags = tags_of_set(cookie);
 	__u32 way;
+	int has_more = 0;
 
+	memory->record = 0;
 	memory->more = 0;
-	memory->record = find_record(cookie, &way);
-	if (memory->record) {
-		if (memory->record->flow.service & SVC_FLOW_MORE)
-			memory->more = bpf_sk_storage_get(&more_flows, sk, 0, 0);
+	if (!tags)
 		return;
-	}
-	head = shared_header();
-	if (head && head->set_was_full)
+	memory->record = find_record(cookie, tags, &way);
+	if (memory->record)
+		has_more = memory->record->flow.service & SVC_FLOW_MORE;
+	else
+		has_more = *(volatile __u8 *)&tags->was_full;
+	if (unlikely(has_more))
 		memory->more = bpf_sk_storage_get(&more_flows, sk, 0, 0);
 }
 
 /* The record of another cookie than that of the socket at hand. */
 static __always_inline void recall_record(__u64 cookie, struct memory *memory)
 {
+	struct svc_socket_tags *tags = tags_of_set(cookie);
 	__u32 way;
 
 	memory->more = 0;
-	memory->record = cookie ? find_record(cookie, &way) : 0;
+	memory->record = tags && cookie ? find_record(cookie, tags, &way) : 0;
 }
 
 static __always_inline int remembers(const struct memory *memory)
@@ -219,7 +207,7 @@ static __always_inline int find_flow(struct memory *memory, struct endpoint_addr
 }
 
 /* What the last connect() was translated to. The socket may have been disconnected since. */
-static __always_inline int find_connected(struct memory *memory)
+static __noinline int find_connected(struct memory *memory)
 {
 	if (memory->record && flow_is_current(&memory->record->flow) &&
 	    memory->record->flow.service & SVC_FLOW_CONNECTED)
@@ -228,63 +216,50 @@ static __always_inline int find_connected(struct memory *memory)
 }
 
 /*
- * Puts a flow where another one was. The old one is kept aside if replies from there may still
- * come; when there is no memory for that, they show the backend's address.
+ * Remembers a flow in place of the one at `at`, if there is one; 0 when there is no memory.
+ * With `keep_old` what is replaced is kept aside, because replies from there may still come;
+ * when there is no memory for that, they show the backend's address.
  */
-static __always_inline void replace(struct bpf_sock *sk, struct memory *memory,
-				    struct svc_flow *old, int at, const struct svc_flow *flow,
-				    int keep_old)
+static __noinline int remember_besides(struct bpf_sock *sk, struct memory *memory,
+				       const struct svc_flow *flow, int at, int keep_old)
 {
-	struct svc_flow past = *old;
+	struct svc_flow *old, past;
 
+	if (at == NOWHERE && memory->record && !flow_is_current(&memory->record->flow))
+		at = IN_RECORD;
+	old = flow_at(memory, at);
+	if (!old) {
+		if (!make_more(sk, memory)) {
+			count_event(SVC_EVENT_NO_MEMORY);
+			return 0;
+		}
+		put_in_more(memory->more, flow);
+		return 1;
+	}
+	past = *old;
 	*old = *flow;
 	if (at == IN_RECORD && memory->more)
 		old->service |= SVC_FLOW_MORE;
 	touch(memory, at);
 	if (!keep_old || !flow_is_used(&past) || same_way(&past, flow))
-		return;
+		return 1;
 	past.service |= SVC_FLOW_PAST;
 	if (make_more(sk, memory))
 		put_in_more(memory->more, &past);
+	return 1;
 }
 
-/* The set of this socket's record is full: it uses more_flows alone. */
-static __noinline void note_full_set(void)
-{
-	struct svc_header *head = shared_header();
-
-	count_event(SVC_EVENT_SET_FULL);
-	if (head)
-		head->set_was_full = 1;
-}
-
-/* Remembers a flow, in place of the one at `at` if there is one; 0 when there is no memory. */
 static __always_inline int remember(struct bpf_sock *sk, __u64 cookie, struct memory *memory,
-				    struct svc_flow *flow, int at, int keep_old)
+				    const struct svc_flow *flow, int at, int keep_old)
 {
-	struct svc_flow *old;
-
-	if (!remembers(memory)) {
+	if (likely(!remembers(memory))) {
 		memory->record = claim_record(cookie);
-		if (memory->record) {
+		if (likely(memory->record)) {
 			memory->record->flow = *flow;
 			return 1;
 		}
-		note_full_set();
 	}
-	if (at == NOWHERE && memory->record && !flow_is_current(&memory->record->flow))
-		at = IN_RECORD;
-	old = flow_at(memory, at);
-	if (old) {
-		replace(sk, memory, old, at, flow, keep_old);
-		return 1;
-	}
-	if (!make_more(sk, memory)) {
-		count_event(SVC_EVENT_NO_MEMORY);
-		return 0;
-	}
-	put_in_more(memory->more, flow);
-	return 1;
+	return remember_besides(sk, memory, flow, at, keep_old);
 }
 
 /*
@@ -324,8 +299,8 @@ __noinline int forget_in_more(struct svc_more_flows *more, const struct endpoint
 	return 0;
 }
 
-static __always_inline void forget_flows_to(struct bpf_sock *sk, struct memory *memory,
-					    struct endpoint_address *to, int is_connect)
+static __noinline int forget_flows_to(struct bpf_sock *sk, struct memory *memory,
+				      const struct endpoint_address *to, int is_connect)
 {
 	int is_connected = sk->state == BPF_TCP_ESTABLISHED;
 
@@ -333,6 +308,7 @@ static __always_inline void forget_flows_to(struct bpf_sock *sk, struct memory *
 		forget_flow(&memory->record->flow, to, is_connect, is_connected);
 	if (memory->more)
 		forget_in_more(memory->more, to, is_connect, is_connected);
+	return 0;
 }
 
 /* Current flows go before past ones, then the one used last. */

@@ -47,6 +47,14 @@ struct NodeOptions: ParsableArguments {
         + "round-robin (default: random).", valueName: "algorithm"))
   var algorithm: Algorithm?
 
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Which sockets are ended when their backend goes, where no annotation socklb.io/terminate "
+        + "says so: \(Termination.choices) (default: \(Termination.standard)).",
+      valueName: "list"))
+  var terminate: Termination?
+
   @Flag(
     name: .customLong("guard-cluster-ips"), inversion: .prefixedNo,
     help: "Refuse what goes to a ClusterIP at a port it does not serve (default: on).")
@@ -68,6 +76,7 @@ struct NodeOptions: ParsableArguments {
     result["nodeport-addresses"] = nodePortAddresses?.description
     result["localhost-nodeports"] = localhostNodePorts.map { "\($0)" }
     result["algorithm"] = algorithm?.rawValue
+    result["terminate"] = terminate?.description
     result["guard-cluster-ips"] = guardClusterIPs.map { "\($0)" }
     return result
   }
@@ -89,6 +98,7 @@ struct NodeOptions: ParsableArguments {
       nodePortAddresses: settings["nodeport-addresses"].flatMap { NodePortAddresses($0) },
       localhostNodePorts: settings["localhost-nodeports"] != "false",
       defaultAlgorithm: settings["algorithm"].flatMap { Algorithm(rawValue: $0) } ?? .random,
+      defaultTermination: settings["terminate"].flatMap { Termination($0) } ?? .standard,
       guardClusterIPs: settings["guard-cluster-ips"] != "false")
   }
 }
@@ -103,3 +113,8 @@ extension NodePortRange: ExpressibleByArgument {
 }
 
 extension Algorithm: ExpressibleByArgument {}
+
+extension Termination: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+  public var defaultValueDescription: String { description }
+}

@@ -68,6 +68,36 @@ import Testing
     #expect(back?.kind == .loadBalancer && back?.whenEmpty == .drop && back?.hasPolicy == true)
   }
 
+  @Test func choices_of_a_service() {
+    let record = FrontendRecord(
+      key: v6, kind: .clusterIP, udpChoice: .datagram, service: 1, list: 2)
+    #expect(record.flags == 0x0801)
+    #expect(WireV6.record(WireV6.frontend(record)) == record)
+    let name = ServicePortName(
+      service: NamespacedName(namespace: "a", name: "b"), port: "", transport: .udp)
+    for (termination, bits) in [
+      (Termination.udp, UInt32(1)), (.tcp, 2), ([.tcp, .udp], 3), ([], 0),
+    ] {
+      let service = ServiceRecord(name: name, termination: termination)
+      #expect(service.wire.terminate == bits && ServiceRecord(wire: service.wire) == service)
+    }
+  }
+
+  @Test func kept_endpoints() {
+    let kept4 = KeptRecord(
+      service: 7, backend: Backend(address: IPAddress("10.0.0.2")!, port: Port(8080)!))
+    #expect(bytes(WireV4.kept(kept4)) == [7, 0, 0, 0, 10, 0, 0, 2, 0x1f, 0x90, 0, 0])
+    #expect(WireV4.kept(WireV4.kept(kept4)) == kept4)
+    let kept6 = KeptRecord(
+      service: 7, backend: Backend(address: IPAddress("fd00::2")!, port: Port(53)!))
+    #expect(
+      bytes(WireV6.kept(kept6)) == [
+        7, 0, 0, 0, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 53, 0, 0,
+      ])
+    #expect(WireV6.kept(WireV6.kept(kept6)) == kept6)
+    #expect(WireV4.kept(svc_kept4()) == nil && WireV6.kept(svc_kept6()) == nil)
+  }
+
   @Test func source_ranges_and_guards() {
     let range = FamilyPlan.RangeWrite(frontend: 5, range: IPPrefix("10.1.0.0/16")!)
     #expect(bytes(WireV4.range(range)) == [48, 0, 0, 0, 5, 0, 0, 0, 10, 1, 0, 0])
@@ -91,7 +121,9 @@ import Testing
     #expect(MemoryLayout<svc_slot4>.size == 16)
     #expect(MemoryLayout<svc_slot6>.size == 32)
     #expect(MemoryLayout<svc_endpoint>.size == 8)
-    #expect(MemoryLayout<svc_service>.size == 208)
+    #expect(MemoryLayout<svc_kept4>.size == 12)
+    #expect(MemoryLayout<svc_kept6>.size == 24)
+    #expect(MemoryLayout<svc_service>.size == 212)
     #expect(MemoryLayout<svc_counters>.size == 24)
     #expect(MemoryLayout<svc_header>.size == 48)
     #expect(MemoryLayout<svc_flow>.size == 56)

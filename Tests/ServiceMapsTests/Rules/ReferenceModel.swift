@@ -113,6 +113,8 @@ enum Reference {
     var entries: Set<Entry> = []
     /// Addresses of which every other port is refused.
     var guarded: Set<String> = []
+    /// Port, protocol and endpoint where a socket may stay, though no new one comes there.
+    var kept: Set<String> = []
   }
 
   // MARK: The rules
@@ -149,6 +151,8 @@ enum Reference {
           entry.isDropped = local.isEmpty && hasAny
         }
         answer.entries.insert(entry)
+        var isClusterListUsed = service.internalPolicy != "Local"
+        if !external.isEmpty || !balancers.isEmpty { isClusterListUsed = true }
 
         // From this node the external addresses short-circuit to the cluster list.
         for address in external {
@@ -166,11 +170,20 @@ enum Reference {
         }
         if port.nodePort != 0 && (service.type == "NodePort" || service.type == "LoadBalancer") {
           for text in nodePortAddresses(of: node, family) {
+            isClusterListUsed = true
             answer.entries.insert(
               Entry(
                 place: "\(text) \(port.nodePort) \(port.transport)", kind: "NodePort",
                 backends: cluster))
           }
+        }
+
+        var listed: Set<String> = []
+        if isClusterListUsed { listed.formUnion(cluster) }
+        if service.internalPolicy == "Local" { listed.formUnion(local) }
+        for target in all where target.isReady || target.isServing {
+          if listed.contains(target.text) { continue }
+          answer.kept.insert("\(port.name) \(port.transport) \(target.text)")
         }
       }
     }

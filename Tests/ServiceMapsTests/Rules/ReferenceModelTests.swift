@@ -27,7 +27,11 @@ import Testing
             backends: frontend.backends.map { "\($0.address) \($0.port)" }.sorted(),
             isDropped: frontend.whenEmpty == .drop,
             sources: frontend.sourceRanges.map(\.description).sorted())
-        }), guarded: Set(table.guardedAddresses.map(\.description)))
+        }), guarded: Set(table.guardedAddresses.map(\.description)),
+      kept: Set(
+        table.keptEndpoints.map {
+          "\($0.service.port) \($0.service.transport) \($0.backend.address) \($0.backend.port)"
+        }))
   }
 
   /// 4 × 10,000 cases. How often each rule decided something is counted, so that the cases
@@ -56,11 +60,13 @@ import Testing
           only the reference: \(expected.entries.subtracting(found.entries))
           only the product:   \(found.entries.subtracting(expected.entries))
           guarded: \(expected.guarded) and \(found.guarded)
+          kept: \(expected.kept) and \(found.kept)
           node: \(made.node)
           \(manifest)
           """)
       }
       #expect(table.frontends.count == found.entries.count, "seed \(seed): one key twice")
+      if !expected.kept.isEmpty { seen["kept", default: 0] += 1 }
       for entry in expected.entries {
         seen[entry.kind, default: 0] += 1
         if entry.isDropped { seen["dropped", default: 0] += 1 }
@@ -71,7 +77,7 @@ import Testing
     }
     for what in [
       "ClusterIP", "NodePort", "ExternalIP", "LoadBalancer", "dropped", "restricted", "empty",
-      "several",
+      "several", "kept",
     ] {
       #expect(seen[what, default: 0] > 500, "\(what): \(seen)")
     }

@@ -89,4 +89,7 @@ void sk_slow_reset(struct sk_slow *slow);
 int sk_slow_started(const struct sk_slow *slow);
 int sk_slow_ended(const struct sk_slow *slow);
 
+/* frozen_map.c: from now on every write to the map by a system call fails with EPERM. */
+int sk_freeze_map(int fd);
+
 #endif

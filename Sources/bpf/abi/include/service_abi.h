@@ -16,7 +16,7 @@
 #endif
 
 /* Raised whenever a struct, a map or the meaning of a field changes. */
-#define SVC_LAYOUT_VERSION 1
+#define SVC_LAYOUT_VERSION 2
 
 /* Longest namespace, Service name and port name (RFC 1123 label: 63) with its NUL. */
 #define SVC_NAME_SIZE 64
@@ -43,7 +43,7 @@ enum svc_frontend_flags {
 	SVC_FRONTEND_SOURCE_RANGES = 1 << 9,
 	/* The service port has session affinity or an algorithm: policies4/policies6. */
 	SVC_FRONTEND_POLICY = 1 << 10,
-	/* UDP: each datagram of an unconnected socket gets a backend of its own. */
+	/* UDP only: a backend is chosen for each datagram, not for each socket. */
 	SVC_FRONTEND_PER_DATAGRAM = 1 << 11,
 };
 
@@ -60,6 +60,12 @@ enum svc_affinity_mode {
 enum svc_algorithm {
 	SVC_ALGORITHM_RANDOM = 0,
 	SVC_ALGORITHM_ROUND_ROBIN = 1,
+};
+
+/* svc_service.terminate: which sockets are ended when their backend goes. */
+enum svc_terminate {
+	SVC_TERMINATE_UDP = 1 << 0,
+	SVC_TERMINATE_TCP = 1 << 1,
 };
 
 /* svc_header.options */
@@ -136,12 +142,32 @@ struct svc_slot6 {
 /*
  * endpoints4, endpoints6: ARRAY, mmapped. An endpoint id stands for one
  * {service port, address, port} for as long as a socket may remember it.
- * The generation is raised when the endpoint leaves its service: whoever still
- * holds {id, old generation} then knows that its backend is gone.
+ * The generation is raised when the endpoint does not serve for its service any
+ * more: whoever still holds {id, old generation} then knows that its backend is
+ * gone.
  */
 struct svc_endpoint {
 	__u32 generation;
 	__u32 service;
+};
+
+/*
+ * kept4, kept6: HASH -> endpoint id (__u32). Endpoints that still serve for a
+ * service port but are in none of its lists: what their ids stand for. Only
+ * the loader reads it.
+ */
+struct svc_kept4 {
+	__u32 service;
+	__be32 addr_be;
+	__be16 port_be;
+	__u16 zero;
+};
+
+struct svc_kept6 {
+	__u32 service;
+	__be32 addr_be[4];
+	__be16 port_be;
+	__u16 zero;
 };
 
 /* services4, services6: HASH by service port id (__u32): names, for the dump. */
@@ -153,6 +179,7 @@ struct svc_service {
 	__u32 affinity_timeout; /* seconds */
 	__u32 protocol;
 	__u32 algorithm; /* enum svc_algorithm */
+	__u32 terminate; /* enum svc_terminate */
 };
 
 /*
@@ -249,9 +276,9 @@ struct svc_header {
 	__u64 generation;    /* odd while a writer is at work, even when the table is at rest */
 	__u64 instance_high; /* drawn at random by attach; the state directory holds the same */
 	__u64 instance_low;
-	__u64 host_netns;   /* cookie of the network namespace that attach ran in */
-	__u32 options;	    /* enum svc_options */
-	__u32 set_was_full; /* written by programs: some sockets are in more_flows only */
+	__u64 host_netns; /* cookie of the network namespace that attach ran in */
+	__u32 options;	  /* enum svc_options */
+	__u32 zero;
 };
 
 /*
@@ -286,13 +313,13 @@ enum svc_flow_flags {
 };
 
 /*
- * sockets: ARRAY, mmapped: what a socket was translated to, by its cookie. Cookies are handed
- * out nearly in sequence and never again, so socket c is found at c % SVC_SOCKETS, or, when
- * that was taken, in another way of the same set: {set + way * SVC_SOCKET_SETS}. A record is
- * claimed by a compare-and-swap of `cookie` and given back when the socket is released.
+ * sockets: ARRAY, mmapped: what a socket was translated to. Cookies are handed out nearly in
+ * sequence and never again, so a socket's set is its cookie % SVC_SOCKET_SETS, and its record
+ * way * SVC_SOCKET_SETS + set in the first way that was free. A record is claimed by a
+ * compare-and-swap of `cookie` and given back when the socket is released.
  */
 #define SVC_SOCKET_SETS 8192
-#define SVC_SOCKET_WAYS 8
+#define SVC_SOCKET_WAYS 7
 #define SVC_SOCKETS (SVC_SOCKET_SETS * SVC_SOCKET_WAYS)
 
 struct svc_socket {
@@ -307,6 +334,7 @@ struct svc_socket {
  */
 struct svc_socket_tags {
 	__u8 way[SVC_SOCKET_WAYS];
+	__u8 was_full; /* since then, a socket of this set may be in more_flows only */
 };
 
 /*

@@ -1,0 +1,109 @@
+/// Which endpoints keep their ids although no list holds them.
+struct ServingEndpoints {
+  /// In no list of the table, but serving; sorted.
+  private(set) var kept: [ServicePortName: [Backend]] = [:]
+  /// How many of these may be kept.
+  private(set) var room: Int
+  /// Those of service ports that wait: the table lists them, and the list that holds them now may
+  /// go before.
+  private(set) var awaited: [ServicePortName: Set<Backend>] = [:]
+
+  /// - Parameter frontends: those of the table that are of the family of `state`.
+  ///
+  /// Ids are for listed endpoints first. What is listed and kept together never exceeds
+  /// `Capacities.backends`, so a table that fits without kept endpoints fits with them, and a plan
+  /// that runs out of ids finds as many to come free as it would without. What is too much is
+  /// released: the sockets that have it choose anew.
+  init(_ table: ServiceTable, _ frontends: [Frontend], _ state: FamilyState) {
+    room = state.capacities.physicalKept
+    for endpoint in table.keptEndpoints where endpoint.backend.address.family == state.family {
+      kept[endpoint.service, default: []].append(endpoint.backend)
+    }
+    if kept.isEmpty { return }
+    room = min(room, state.capacities.backends - FamilyState.backendsNeeded(by: frontends))
+  }
+
+  mutating func addListed(_ frontends: [Frontend]) {
+    for frontend in frontends {
+      awaited[frontend.service, default: []].formUnion(frontend.backends)
+    }
+  }
+}
+
+extension Planner {
+  /// Of the ids that no new list holds those that are kept: their endpoints still serve. Writes
+  /// what they stand for, which so far a list said.
+  mutating func keepServing(_ left: [Int]) -> Set<UInt32> {
+    var leftOfService: [UInt32: Set<UInt32>] = [:]
+    for id in left {
+      if let service = old.endpoints[id].service {
+        leftOfService[service, default: []].insert(UInt32(id))
+      }
+    }
+    var result: Set<UInt32> = []
+    var room = serving.room
+    // Entries that go are deleted only after these are there.
+    var free = roomForKept
+    for (service, ids) in leftOfService.sorted(by: { $0.key < $1.key }) {
+      guard let name = nameOfService[service] else { continue }
+      let kept = serving.kept[name] ?? []
+      let awaited = serving.awaited[name] ?? []
+      if kept.isEmpty && awaited.isEmpty { continue }
+      let known = slotsByBackend(ofService: service)
+      for backend in awaited.sorted() + kept {
+        guard let id = known[backend]?.endpoint, ids.contains(id) else { continue }
+        let record = KeptRecord(service: service, backend: backend)
+        let isNew = old.kept[record] != id
+        let isAwaited = awaited.contains(backend)
+        if result.contains(id) || (isNew && free == 0) || (!isAwaited && room == 0) { continue }
+        result.insert(id)
+        if !isAwaited { room -= 1 }
+        if isNew {
+          free -= 1
+          plan.insertKept.append(.init(record: record, endpoint: id))
+        }
+      }
+    }
+    for (record, id) in old.kept where old.stands(id, for: record) && !result.contains(id) {
+      plan.deleteKept.append(record)
+    }
+    return result
+  }
+
+  /// Entries that can be written before those that go are deleted.
+  private var roomForKept: Int {
+    old.capacities.physicalKept - old.kept.count - plan.insertKept.count
+  }
+
+  /// Endpoints that go from one list to another are kept on the way: a writer that is killed
+  /// between the two lists must not lose them.
+  mutating func holdMoving() {
+    var changed = Set<UInt32>()
+    for write in plan.publishLists {
+      if let list = wanted[write.list] { changed.insert(list.service) }
+    }
+    for write in plan.retargets + plan.deleteKeys {
+      if let record = old.frontends[write.index] { changed.insert(record.service) }
+    }
+    for service in changed.sorted() where nameOfService[service] != nil {
+      let before = oldListsOfService[service] ?? []
+      let after = listsOfService[service] ?? []
+      if before.count == 1 && before == after && isStable[Int(before[0])] { continue }
+      var listed = Set<Backend>()
+      for list in after { listed.formUnion(wanted[list]?.backends ?? []) }
+      // What some list holds all the time is safe.
+      for list in before where isStable[Int(list)] && wanted[list]?.service == service {
+        let old = Set(old.slots(of: list).lazy.map(\.backend))
+        listed.subtract(old.intersection(wanted[list]?.backends ?? []))
+      }
+      for (backend, slot) in slotsByBackend(ofService: service).sorted(by: { $0.key < $1.key })
+      where listed.contains(backend) {
+        let record = KeptRecord(service: service, backend: backend)
+        guard old.kept[record] != slot.endpoint, roomForKept > 0 else { continue }
+        plan.insertKept.append(.init(record: record, endpoint: slot.endpoint))
+        plan.deleteKept.append(record)
+      }
+    }
+    plan.deleteKept.sort()
+  }
+}
