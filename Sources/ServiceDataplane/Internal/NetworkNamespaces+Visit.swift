@@ -12,22 +12,20 @@ extension NetworkNamespaces {
   /// missing, by the sockets that processes have open: nobody needs to be in a namespace.
   ///
   /// - Parameter wanted: nil: all that processes or mounts show.
-  /// - Returns: those that were visited.
-  static func visit(
+  /// - Returns: what `body` returned in those that were visited.
+  static func visit<T: Sendable>(
     _ wanted: Set<UInt32>?,
-    _ body: @escaping @Sendable (UInt64) throws(DataplaneError) -> Void
-  ) throws(DataplaneError) -> Set<UInt32> {
-    try NamespaceThread.run { () throws(DataplaneError) -> Set<UInt32> in
-      var seen: Set<UInt32> = []
-      func isDone() -> Bool { wanted.map { $0.isSubset(of: seen) } ?? false }
+    _ body: @escaping @Sendable () throws(DataplaneError) -> T
+  ) throws(DataplaneError) -> [UInt32: T] {
+    try NamespaceThread.run { () throws(DataplaneError) -> [UInt32: T] in
+      var seen: [UInt32: T] = [:]
+      func isDone() -> Bool { wanted?.allSatisfy { seen[$0] != nil } ?? false }
       func visit(_ namespace: Int32) throws(DataplaneError) {
         guard NamespaceThread.enter(namespace) else { return }
         let cookie = ck_netns_cookie()
         let half = UInt32(truncatingIfNeeded: cookie)
-        guard cookie != 0, wanted?.contains(half) ?? true, seen.insert(half).inserted else {
-          return
-        }
-        try body(cookie)
+        guard cookie != 0, wanted?.contains(half) ?? true, seen[half] == nil else { return }
+        seen[half] = try body()
       }
       for path in try paths() + mounted() where !isDone() {
         let fd = unsafe open(path, O_RDONLY | O_CLOEXEC)

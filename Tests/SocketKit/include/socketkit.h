@@ -50,6 +50,9 @@ int sk_want_destination(int fd);
 int sk_close_at_once(int fd);
 int sk_peer_name(int fd, struct sk_name *name);
 int sk_own_name(int fd, struct sk_name *name);
+/* SO_COOKIE; 0 when the kernel does not say. */
+unsigned long long sk_cookie(int fd);
+void sk_close(int fd);
 
 /* namespaces.c */
 int sk_new_namespaces(void);
