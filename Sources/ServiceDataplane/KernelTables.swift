@@ -14,7 +14,7 @@ public struct KernelTables: Sendable {
   let affinities: HashMap<svc_affinity_key, svc_affinity>
   let sources: HashMap<UInt64, svc_source>
   let sockets: SocketStore
-  private let grace: GracePeriod
+  let grace: GracePeriod
 
   private static let generationOffset = MemoryLayout<svc_header>.offset(of: \.generation) ?? 8
   private static let pendingOffset = MemoryLayout<svc_header>.offset(of: \.grace_pending) ?? 4

@@ -221,3 +221,14 @@ int list_udp(struct bpf_iter__udp *ctx)
 {
 	return list_cookie(ctx->meta, (struct sock_common *)ctx->udp_sk);
 }
+
+/* The same of all sockets that processes have open, wherever: also of those without an address. */
+SEC("iter/task_file")
+int list_open(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	struct socket *socket = file ? bpf_sock_from_file(file) : 0;
+	struct sock *sk = socket ? socket->sk : 0;
+
+	return list_cookie(ctx->meta, sk ? &sk->__sk_common : 0);
+}

@@ -36,8 +36,8 @@ let terminationTests: [KernelTest] =
         }
       }
       clients += try (1...200).map { _ in try connect(.v4, SK_UDP, to: vip) }
-      // Which backend a socket has: the kernel's own answer, without the hook.
-      let toFirst = try clients.filter { try backend(of: $0, dataplane, sandbox) == places[0] }
+      let records = try FakeRecords(sandbox)
+      let toFirst = clients.filter { backend(of: records.record(of: $0)) == places[0] }
       try check((200...600).contains(toFirst.count), "\(toFirst.count) of 800 have one backend")
       try dataplane.serve([try frontend(vip, .udp, [places[1]])])
       let started = sk_milliseconds()
@@ -78,6 +78,19 @@ let terminationTests: [KernelTest] =
         try sandbox.detach()
       }
     },
+    KernelTest("termination_says_so_where_there_is_no_way") { sandbox in
+      let vip = Variant.v4.vip(1)
+      let dataplane = try sandbox.attach([try frontend(vip, .udp, [Variant.v4.pod(1)])])
+      let client = try connect(.v4, SK_UDP, to: vip)
+      try dataplane.serve([])
+      let ended = try dataplane.endLostSockets(way: .none("no kernel can"))
+      try checkEqual(ended.lines, [], "lines")
+      try checkEqual(
+        ended.warnings,
+        ["warning: 1 socket of test/web still uses a backend that went away: no kernel can"],
+        "warnings")
+      try checkEqual(sk_error(client.descriptor), 0, "the error of the socket")
+    },
     KernelTest("termination_finds_sockets_without_a_record") { sandbox in
       let vip = Variant.v4.vip(1)
       let places = [Variant.v4.pod(1)]
@@ -90,6 +103,50 @@ let terminationTests: [KernelTest] =
       try way.expect([client], ended: true)
       if way.exists {
         try checkEqual(try dataplane.endLostSockets().isEmpty, true, "ended twice")
+      }
+    },
+    KernelTest("termination_sweep_frees_records_of_sockets_that_are_gone") { sandbox in
+      let pods = try Pods(.v4, SK_UDP, 1...1)
+      let listeners = try Pods(.v4, SK_TCP, 1...1)
+      let vip = Variant.v4.vip(1)
+      let dataplane = try sandbox.attach([
+        try frontend(vip, .udp, portName: "u", pods.places),
+        try frontend(vip, .tcp, portName: "t", listeners.places),
+      ])
+      let records = try FakeRecords(sandbox)
+      let udp = try connect(.v4, SK_UDP, to: vip)
+      let tcp = try connect(.v4, SK_TCP, to: vip)
+      // It has no address, so no walk over the sockets of its namespace sees it.
+      let parted = try connect(.v4, SK_UDP, to: vip)
+      try parted.disconnect()
+      let elsewhere = try inNewNetwork(with: pods.places) { try connect(.v4, SK_UDP, to: vip) }
+      let live = [udp, tcp, parted, elsewhere]
+      for socket in live { try records.age(socket) }
+      let young = try connect(.v4, SK_UDP, to: vip)
+      guard var flow = records.record(of: udp)?.flow else { throw Failure("no record") }
+      for cookie in 1...3 { records.put(1 << 50 + UInt64(cookie), way: 5, flow) }
+      // A record that was made just now may be that of a socket that is being made.
+      guard let youngFlow = records.record(of: young)?.flow else { throw Failure("no record") }
+      records.put(1 << 51, way: 5, youngFlow)
+      try checkEqual(records.taken, live.count + 5, "records")
+      try checkEqual(try dataplane.sweepSockets(), 0, "swept of few")
+      try checkEqual(try dataplane.sweepSockets(always: true), 3, "swept")
+      try checkEqual(records.taken, live.count + 2, "records after")
+      for socket in live + [young] {
+        try check(records.record(of: socket) != nil, "the record of a live socket was freed")
+      }
+      try checkEqual(try elsewhere.peerName, vip, "getpeername")
+      try checkEqual(try tcp.peerName, vip, "getpeername")
+      flow.netns = 0
+      records.fill(ways: 1, flow)
+      let before = records.taken
+      try check(try dataplane.sweepSockets() > 8000, "swept of many")
+      try check(records.taken <= before - 8000, "\(records.taken) of \(before) are left")
+      // What was freed can be had again.
+      for _ in 1...100 {
+        let socket = try connect(.v4, SK_UDP, to: vip)
+        try checkEqual(try socket.peerName, vip, "getpeername")
+        try check(records.record(of: socket) != nil, "no record although there is room")
       }
     },
     KernelTest("termination_is_told_by_apply_and_status") { sandbox in
@@ -251,19 +308,10 @@ private func inNewNetwork<T>(with places: [Place], _ body: () throws -> T) throw
 }
 
 /// The backend that a record says a socket has.
-private func backend(
-  of socket: Socket, _ dataplane: Dataplane, _ sandbox: Sandbox
-) throws -> Place? {
-  let cookie = sk_cookie(socket.descriptor)
-  let records = try MappedArray<svc_socket>(BPFMap(pinned: sandbox.pin + "/maps/sockets"))
-  for way in 0..<UInt64(SVC_SOCKET_WAYS) {
-    let sets = UInt64(SVC_SOCKET_SETS)
-    let record = records[UInt32(way * sets + cookie % sets)]
-    guard record.cookie == cookie else { continue }
-    let address = IPAddress(v4: UInt32(bigEndian: record.flow.backend_be.3))
-    return Place("\(address)", Int(UInt16(bigEndian: record.flow.backend_port_be)))
-  }
-  return nil
+private func backend(of record: svc_socket?) -> Place? {
+  guard let flow = record?.flow else { return nil }
+  let address = IPAddress(v4: UInt32(bigEndian: flow.backend_be.3))
+  return Place("\(address)", Int(UInt16(bigEndian: flow.backend_port_be)))
 }
 
 extension Frontend {

@@ -130,7 +130,7 @@ extension Dataplane {
   private func settle(
     _ lost: [LostSocket], _ outcomes: [UInt64: Int32], _ result: inout EndedSockets
   ) -> [LostSocket] {
-    let now = LostSocket.now
+    let now = svc_flow.now
     var again: [LostSocket] = []
     for socket in lost {
       switch outcomes[socket.cookie] ?? Int32(SVC_ENDING_NOT_FOUND.rawValue) {
@@ -140,7 +140,7 @@ extension Dataplane {
       case Int32(SVC_ENDING_CHANGED.rawValue): break
       case let outcome where outcome < 0:
         result.countFailure(socket.service, SystemText.error(-outcome))
-      case _ where socket.isYoung(at: now): again.append(socket)
+      case _ where socket.flow.isYoung(at: now): again.append(socket)
       default:
         // Disconnected, or closed and not yet released: not to be looked for with every change.
         if let record = socket.record { tables.sockets.markPast(record) }

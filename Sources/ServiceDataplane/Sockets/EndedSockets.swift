@@ -25,6 +25,8 @@ public struct EndedSockets: Sendable, Equatable {
     public var tcp = 0
     /// Sockets that the kernel would not end, or that it cannot end at all.
     public var failed = 0
+
+    public init() {}
   }
 
   public var services: [NamespacedName: Counts] = [:]

@@ -16,14 +16,6 @@ struct LostSocket: Sendable {
       service: flow.serviceID, endpoint: flow.endpoint, generation: flow.generation,
       result: Int32(SVC_ENDING_NOT_FOUND.rawValue))
   }
-
-  /// Its connect() may not have come to an end yet.
-  func isYoung(at now: UInt32) -> Bool { now &- flow.since < 32 }
-
-  /// What `since` of a flow is at this moment.
-  static var now: UInt32 {
-    UInt32(truncatingIfNeeded: Clock.monotonicNanoseconds >> UInt64(SVC_SINCE_SHIFT))
-  }
 }
 
 extension KernelTables {

@@ -14,9 +14,11 @@ struct SocketIterators: ~Copyable {
     case locateUDP = "locate_udp"
     /// The connected flows in `more_flows`: `svc_socket`. Of all network namespaces.
     case listMoreFlows = "list_more_flows"
-    /// Cookies of all sockets.
+    /// Cookies of all sockets of a network namespace: those that have an address.
     case listTCP = "list_tcp"
     case listUDP = "list_udp"
+    /// Cookies of all sockets that processes have open.
+    case listOpen = "list_open"
   }
 
   private let object: LoadedObject

@@ -35,7 +35,13 @@ struct mptcp_sock {
 	struct sock *first;
 };
 
+struct socket {
+	struct sock *sk;
+};
+
+struct file;
 struct seq_file;
+struct task_struct;
 struct udp_sock;
 
 struct bpf_iter_meta {
@@ -50,6 +56,13 @@ struct bpf_iter__tcp {
 struct bpf_iter__udp {
 	struct bpf_iter_meta *meta;
 	struct udp_sock *udp_sk;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 struct bpf_iter__bpf_sk_storage_map {

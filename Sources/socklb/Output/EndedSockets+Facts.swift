@@ -6,13 +6,8 @@ extension EndedSockets {
     .list(
       sorted.map { name, counts in
         .members([
-          (
-            "service",
-            .members([("namespace", .text(name.namespace)), ("name", .text(name.name))])
-          ),
-          ("udp", .number(UInt64(counts.udp))),
-          ("tcp", .number(UInt64(counts.tcp))),
-          ("failed", .number(UInt64(counts.failed))),
+          ("service", .text(name.description)), ("udp", .number(UInt64(counts.udp))),
+          ("tcp", .number(UInt64(counts.tcp))), ("failed", .number(UInt64(counts.failed))),
         ])
       })
   }

@@ -133,6 +133,7 @@ struct WriteSession {
     do {
       let ended = try dataplane.endLostSockets(after: prepared)
       for warning in ended.warnings { Output.message(warning) }
+      try dataplane.sweepSockets()
       return ended
     } catch {
       Output.message("warning: sockets whose backend went away were not ended: \(error)")

@@ -1,5 +1,6 @@
 import BPFLoader
 import CServiceABI
+import SocketKit
 
 /// Writes records of sockets that do not exist, as if their sockets had vanished unseen.
 struct FakeRecords {
@@ -14,10 +15,30 @@ struct FakeRecords {
   /// How many records are taken.
   var taken: Int { (0..<UInt32(records.count)).count { records[$0].cookie != 0 } }
 
-  func record(_ cookie: UInt64, way: UInt32) -> svc_socket { records[index(cookie, way)] }
-
   private func index(_ cookie: UInt64, _ way: UInt32) -> UInt32 {
     way * UInt32(SVC_SOCKET_SETS) + UInt32(cookie % UInt64(SVC_SOCKET_SETS))
+  }
+
+  /// The record of a socket.
+  func record(of socket: Socket) -> svc_socket? { index(of: socket).map { records[$0] } }
+
+  private func index(of socket: Socket) -> UInt32? {
+    let cookie = sk_cookie(socket.descriptor)
+    return (0..<UInt32(SVC_SOCKET_WAYS)).map { index(cookie, $0) }
+      .first { records[$0].cookie == cookie }
+  }
+
+  /// A minute ago, as `since` of a flow.
+  static var longAgo: UInt32 {
+    UInt32(truncatingIfNeeded: UInt64(sk_milliseconds()) * 1_000_000 >> UInt64(SVC_SINCE_SHIFT))
+      &- 900
+  }
+
+  /// Makes the record of a socket look older.
+  func age(_ socket: Socket) throws {
+    guard let index = index(of: socket) else { throw Failure("a socket has no record") }
+    records.store(
+      Self.longAgo, at: index, offset: MemoryLayout<svc_flow>.offset(of: \.since) ?? -1)
   }
 
   /// Puts a record where no other one is.
