@@ -14,6 +14,7 @@
 #include "lib/address.h"
 #include "lib/kernel.h"
 #include "lib/maps.h"
+#include "lib/more_flows.h"
 #include "lib/records.h"
 
 #define AF_INET6 10

@@ -12,6 +12,7 @@
 
 #include "lib/address.h"
 #include "lib/maps.h"
+#include "lib/mptcp.h"
 #include "lib/service.h"
 #include "lib/sockets.h"
 
