@@ -201,6 +201,17 @@ int list_more_flows(struct bpf_iter__bpf_sk_storage_map *ctx)
 	return NEXT;
 }
 
+/* What `since` of a flow is at this moment; user space cannot tell. Over the map `header`. */
+SEC("iter/bpf_map_elem")
+int read_clock(struct bpf_iter__bpf_map_elem *ctx)
+{
+	__u32 now = bpf_jiffies64() >> SVC_SINCE_SHIFT;
+
+	if (ctx->value)
+		bpf_seq_write(ctx->meta->seq, &now, sizeof(now));
+	return NEXT;
+}
+
 /* The cookies of all sockets of this network namespace. */
 static __always_inline int list_cookie(struct bpf_iter_meta *meta, struct sock_common *sk)
 {

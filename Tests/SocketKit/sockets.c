@@ -13,6 +13,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
 #define RESULT(call) ((call) < 0 ? -errno : 0)
 
 struct any_address {
@@ -76,8 +79,8 @@ static int format(const struct sockaddr_storage *storage, struct sk_name *name)
 int sk_socket(enum sk_family family, enum sk_type type)
 {
 	int fd = socket(family == SK_IPV4 ? AF_INET : AF_INET6,
-			(type == SK_TCP ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			0);
+			(type == SK_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			type == SK_MPTCP ? IPPROTO_MPTCP : 0);
 
 	return fd < 0 ? -errno : fd;
 }

@@ -65,6 +65,7 @@ extension Dataplane {
     let tcp = lost.contains(where: \.flow.isTCP)
     let udp = lost.contains { !$0.flow.isTCP }
     let outcomes: [UInt64: Int32]
+    var now: UInt32 = 0
     let way = way ?? terminationWay(udp: udp, tcp: tcp)
     switch way {
     case .none(let reason):
@@ -72,14 +73,14 @@ extension Dataplane {
       return []
     case .sockDestroy:
       outcomes = try walk(
-        lost, (udp ? [.endUDP] : []) + (tcp ? [.endTCP] : [])
+        lost, (udp ? [.endUDP] : []) + (tcp ? [.endTCP] : []), &now
       ) { iterators throws(BPFError) in
         for iterator in iterators { _ = try iterator.read() }
         return [:]
       }
     case .sockDiag:
       outcomes = try walk(
-        lost, (udp ? [.locateUDP] : []) + (tcp ? [.locateTCP] : [])
+        lost, (udp ? [.locateUDP] : []) + (tcp ? [.locateTCP] : []), &now
       ) { iterators throws(BPFError) in
         var outcomes: [UInt64: Int32] = [:]
         for iterator in iterators {
@@ -90,18 +91,18 @@ extension Dataplane {
         return outcomes
       }
     }
-    return settle(lost, outcomes, &result)
+    return settle(lost, outcomes, now, &result)
   }
 
   /// Runs iterators in every network namespace that one of the sockets is in.
   ///
   /// - Returns: by cookie, what the programs or `body` found: 0, -errno or `svc_ending_result`.
   private func walk(
-    _ lost: [LostSocket], _ programs: [SocketIterators.Program],
+    _ lost: [LostSocket], _ programs: [SocketIterators.Program], _ now: inout UInt32,
     _ body: @escaping @Sendable ([BPFIterator]) throws(BPFError) -> [UInt64: Int32]
   ) throws(DataplaneError) -> [UInt64: Int32] {
     let object = try bpf { () throws(BPFError) in
-      try SocketIterators(programs, of: layout) { object throws(BPFError) in
+      try SocketIterators(programs + [.readClock], of: layout) { object throws(BPFError) in
         try object.setMaxEntries(lost.count, ofMap: "endings")
       }
     }
@@ -110,6 +111,7 @@ extension Dataplane {
     }
     var iterators: [BPFIterator] = []
     do {
+      now = try object.now(layout)
       try endings.update(lost.map(\.cookie), lost.map(\.ending))
       for program in programs { iterators.append(try object.iterator(program)) }
     } catch {
@@ -128,9 +130,8 @@ extension Dataplane {
   }
 
   private func settle(
-    _ lost: [LostSocket], _ outcomes: [UInt64: Int32], _ result: inout EndedSockets
+    _ lost: [LostSocket], _ outcomes: [UInt64: Int32], _ now: UInt32, _ result: inout EndedSockets
   ) -> [LostSocket] {
-    let now = svc_flow.now
     var again: [LostSocket] = []
     for socket in lost {
       switch outcomes[socket.cookie] ?? Int32(SVC_ENDING_NOT_FOUND.rawValue) {

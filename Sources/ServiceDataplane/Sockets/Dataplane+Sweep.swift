@@ -12,11 +12,14 @@ extension Dataplane {
   public func sweepSockets(always: Bool = false) throws(DataplaneError) -> Int {
     let store = tables.sockets
     guard always || store.taken > store.count / 8 else { return 0 }
-    let start = svc_flow.now
+    let object = try bpf { () throws(BPFError) in
+      try SocketIterators([.listTCP, .listUDP, .listOpen, .readClock], of: layout)
+    }
+    let start = try bpf { () throws(BPFError) in try object.now(layout) }
     // A younger one may belong to a socket that is not to be seen yet.
     let old = store.all().filter { !$0.socket.flow.isYoung(at: start) }
     guard !old.isEmpty else { return 0 }
-    let live = try liveCookies(in: Set(old.map(\.socket.flow.netns)))
+    let live = try liveCookies(object, in: Set(old.map(\.socket.flow.netns)))
     let dead = old.filter { !live.contains($0.socket.cookie) }
     guard !dead.isEmpty else { return 0 }
     // Should one of them be alive after all: from here on no program finds its record, and those
@@ -30,10 +33,9 @@ extension Dataplane {
     return freed
   }
 
-  private func liveCookies(in namespaces: Set<UInt32>) throws(DataplaneError) -> Set<UInt64> {
-    let object = try bpf { () throws(BPFError) in
-      try SocketIterators([.listTCP, .listUDP, .listOpen], of: layout)
-    }
+  private func liveCookies(
+    _ object: borrowing SocketIterators, in namespaces: Set<UInt32>
+  ) throws(DataplaneError) -> Set<UInt64> {
     let (tcp, udp, open) = try bpf { () throws(BPFError) in
       (
         try object.iterator(.listTCP), try object.iterator(.listUDP), try object.iterator(.listOpen)

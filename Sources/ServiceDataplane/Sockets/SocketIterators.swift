@@ -14,6 +14,8 @@ struct SocketIterators: ~Copyable {
     case locateUDP = "locate_udp"
     /// The connected flows in `more_flows`: `svc_socket`. Of all network namespaces.
     case listMoreFlows = "list_more_flows"
+    /// What `since` of a flow is now: one `UInt32`, over the map `header`.
+    case readClock = "read_clock"
     /// Cookies of all sockets of a network namespace: those that have an address.
     case listTCP = "list_tcp"
     case listUDP = "list_udp"
@@ -44,4 +46,10 @@ struct SocketIterators: ~Copyable {
   }
 
   func map(_ name: String) throws(BPFError) -> BPFMap { try object.map(name) }
+
+  /// What `since` of a flow is at this moment. Needs `.readClock`.
+  func now(_ layout: PinLayout) throws(BPFError) -> UInt32 {
+    let header = try BPFMap(pinned: layout.header)
+    return try iterator(.readClock, over: header).read(as: UInt32.self).first ?? 0
+  }
 }

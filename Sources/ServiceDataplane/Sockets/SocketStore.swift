@@ -91,14 +91,9 @@ struct SocketStore: Sendable {
 }
 
 extension svc_flow {
-  /// What `since` is at this moment.
-  static var now: UInt32 {
-    UInt32(truncatingIfNeeded: Clock.monotonicNanoseconds >> UInt64(SVC_SINCE_SHIFT))
-  }
-
-  /// Made within two seconds before `now`, or later: the call that made it may not have come to
-  /// its end.
-  func isYoung(at now: UInt32) -> Bool { Int32(bitPattern: now &- since) < 32 }
+  /// Made a moment before `now` (2 to 20 s, by the kernel's HZ), or later: the call that made it
+  /// may not have come to its end.
+  func isYoung(at now: UInt32) -> Bool { Int32(bitPattern: now &- since) < 128 }
 
   /// Ports and service, as they lie in memory.
   var way: UInt64 {

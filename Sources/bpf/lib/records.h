@@ -75,7 +75,7 @@ static __always_inline struct svc_socket *claim_way(__u64 cookie, struct svc_soc
 {
 	struct svc_socket *record = record_at(cookie, way);
 
-	if (!record || record->cookie || __sync_val_compare_and_swap(&record->cookie, 0, cookie))
+	if (!record || __sync_val_compare_and_swap(&record->cookie, 0, cookie))
 		return 0;
 	*(volatile __u8 *)&tags->way[way] = tag_of(cookie);
 	return record;

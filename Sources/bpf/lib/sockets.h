@@ -15,6 +15,8 @@
 struct memory {
 	struct svc_socket *record;
 	struct svc_more_flows *more;
+	int at;	      /* the flow that the next one takes the place of, or NOWHERE */
+	int keep_old; /* replies from where that one led may still come */
 };
 
 /* Finds what this socket remembers; nothing, for most sockets. */
@@ -26,6 +28,8 @@ static __always_inline void recall(struct bpf_sock *sk, __u64 cookie, struct mem
 
 	memory->record = 0;
 	memory->more = 0;
+	memory->at = NOWHERE;
+	memory->keep_old = 0;
 	if (!tags)
 		return;
 	memory->record = find_record(cookie, tags, &way);
@@ -91,7 +95,7 @@ static __always_inline void touch(struct memory *memory, int at)
 }
 
 /* Where datagrams to this VIP go now. */
-static __always_inline int find_flow(struct memory *memory, struct endpoint_address *vip)
+static __always_inline int find_flow(struct memory *memory, const struct endpoint_address *vip)
 {
 	if (memory->record && flow_is_current(&memory->record->flow) &&
 	    flow_is_to(&memory->record->flow, vip))
@@ -109,18 +113,17 @@ static __noinline int find_connected(struct memory *memory)
 }
 
 /*
- * Remembers a flow in place of the one at `at`, if there is one; 0 when there is no memory.
- * With `keep_old` what is replaced is kept aside, because replies from there may still come;
- * when there is no memory for that, they show the backend's address.
+ * Remembers a flow of a socket that has others, or whose set is full; 0 when there is no memory.
+ * Without memory to keep what it replaces, late replies from there show the backend's address.
  */
-static __noinline int remember_besides(struct bpf_sock *sk, struct memory *memory,
-				       const struct svc_flow *flow, int at, int keep_old)
+static __noinline int remember_slowly(struct bpf_sock *sk, struct memory *memory,
+				      const struct svc_flow *flow)
 {
 	struct svc_flow *old, past;
 
-	if (at == NOWHERE && memory->record && !flow_is_current(&memory->record->flow))
-		at = IN_RECORD;
-	old = flow_at(memory, at);
+	if (memory->at == NOWHERE && memory->record && !flow_is_current(&memory->record->flow))
+		memory->at = IN_RECORD;
+	old = flow_at(memory, memory->at);
 	if (!old) {
 		if (!make_more(sk, memory)) {
 			count_event(SVC_EVENT_NO_MEMORY);
@@ -131,28 +134,15 @@ static __noinline int remember_besides(struct bpf_sock *sk, struct memory *memor
 	}
 	past = *old;
 	*old = *flow;
-	if (at == IN_RECORD && memory->more)
+	if (memory->at == IN_RECORD && memory->more)
 		old->service |= SVC_FLOW_MORE;
-	touch(memory, at);
-	if (!keep_old || !flow_is_used(&past) || same_way(&past, flow))
+	touch(memory, memory->at);
+	if (!memory->keep_old || !flow_is_used(&past) || same_way(&past, flow))
 		return 1;
 	past.service |= SVC_FLOW_PAST;
 	if (make_more(sk, memory))
 		put_in_more(memory->more, &past);
 	return 1;
-}
-
-static __always_inline int remember(struct bpf_sock *sk, __u64 cookie, struct memory *memory,
-				    const struct svc_flow *flow, int at, int keep_old)
-{
-	if (likely(!remembers(memory))) {
-		memory->record = claim_record(cookie);
-		if (likely(memory->record)) {
-			memory->record->flow = *flow;
-			return 1;
-		}
-	}
-	return remember_besides(sk, memory, flow, at, keep_old);
 }
 
 static __noinline int forget_flows_to(struct bpf_sock *sk, struct memory *memory,

@@ -28,17 +28,12 @@ struct FakeRecords {
       .first { records[$0].cookie == cookie }
   }
 
-  /// A minute ago, as `since` of a flow.
-  static var longAgo: UInt32 {
-    UInt32(truncatingIfNeeded: UInt64(sk_milliseconds()) * 1_000_000 >> UInt64(SVC_SINCE_SHIFT))
-      &- 900
-  }
-
   /// Makes the record of a socket look older.
   func age(_ socket: Socket) throws {
     guard let index = index(of: socket) else { throw Failure("a socket has no record") }
     records.store(
-      Self.longAgo, at: index, offset: MemoryLayout<svc_flow>.offset(of: \.since) ?? -1)
+      records[index].flow.since &- 1000, at: index,
+      offset: MemoryLayout<svc_flow>.offset(of: \.since) ?? -1)
   }
 
   /// Puts a record where no other one is.
