@@ -27,6 +27,16 @@ public struct OpenObject: ~Copyable {
     }
   }
 
+  /// The names of its maps, without those that clang makes of variables and constants.
+  public var mapNames: [String] { handle.mapNames }
+
+  /// Loads no other programs than these: the rest may need what this kernel has not.
+  public func loadOnly(_ programs: [String]) throws(BPFError) {
+    if let errno = handle.loadOnly(programs) {
+      throw .call("choosing programs of the BPF object \(name)", errno: errno)
+    }
+  }
+
   /// Uses an existing map instead of making one.
   public func reuse(_ existing: BPFMap, as map: String) throws(BPFError) {
     if let errno = handle.reuse(fd: existing.descriptor.number, asMap: map) {

@@ -39,4 +39,16 @@ public struct MappedArray<Element: BitwiseCopyable & Sendable>: Sendable {
   public func acquire(at index: UInt32, offset: Int = 0) -> UInt64 {
     memory.acquire(at: Int(index) * stride + offset)
   }
+
+  /// Replaces one aligned 64-bit word if it still is `old`; whether it was.
+  public func exchange(
+    _ old: UInt64, for word: UInt64, at index: UInt32, offset: Int = 0
+  ) -> Bool {
+    memory.exchange(old, for: word, at: Int(index) * stride + offset)
+  }
+
+  /// Writes one byte, after everything that was stored before.
+  public func publish(byte: UInt8, at index: UInt32, offset: Int) {
+    memory.publish(byte: byte, at: Int(index) * stride + offset)
+  }
 }

@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -103,4 +107,40 @@ int ck_source_address(const char *path, int family, const void *to, void *source
 	if (home >= 0)
 		close(home);
 	return result;
+}
+
+static int is_socket(int pid, int fd)
+{
+	char path[64], target[16];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+	return readlink(path, target, sizeof(target)) > 7 && !memcmp(target, "socket:", 7);
+}
+
+int ck_socket_namespace(int pid, int fd, __u64 *cookie)
+{
+	int process, copy, result;
+
+	/* Closing a copy of anything else might do more than close. */
+	if (!is_socket(pid, fd))
+		return -ENOTSOCK;
+	process = syscall(SYS_pidfd_open, pid, 0);
+	if (process < 0)
+		return -errno;
+	copy = syscall(SYS_pidfd_getfd, process, fd, 0);
+	result = copy < 0 ? -errno : 0;
+	if (copy >= 0) {
+		*cookie = cookie_of(copy);
+		result = ioctl(copy, SIOCGSKNS);
+		if (result < 0)
+			result = -errno;
+		close(copy);
+	}
+	close(process);
+	return result;
+}
+
+int ck_enter_namespace(int fd)
+{
+	return setns(fd, CLONE_NEWNET) ? -errno : 0;
 }

@@ -7,7 +7,7 @@ import CServiceABI
 public struct Dataplane: Sendable {
   public let pin: String
   public let tables: KernelTables
-  private let layout: PinLayout
+  let layout: PinLayout
 
   /// The pin directory of `socklb` unless the user names another one.
   public static let defaultPin = "/sys/fs/bpf/socklb"
@@ -108,7 +108,7 @@ public struct Dataplane: Sendable {
   }
 
   private static func load(_ capacities: Capacities) throws(BPFError) -> LoadedObject {
-    var object = try OpenObject(elf: SocketPrograms.elf, name: "socklb")
+    let object = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
     for family in ["4", "6"] {
       for map in ["keys", "frontends", "guards"] {
         try object.setMaxEntries(capacities.frontends, ofMap: map + family)

@@ -8,12 +8,13 @@ import CServiceABI
 /// grace period, which `apply` waits for before it returns.
 public struct KernelTables: Sendable {
   private let header: MappedArray<svc_header>
-  private let v4: FamilyTables<WireV4>
-  private let v6: FamilyTables<WireV6>
+  let v4: FamilyTables<WireV4>
+  let v6: FamilyTables<WireV6>
   private let addressFilter: MappedArray<UInt64>
   let affinities: HashMap<svc_affinity_key, svc_affinity>
   let sources: HashMap<UInt64, svc_source>
-  private let grace: GracePeriod
+  let sockets: SocketStore
+  let grace: GracePeriod
 
   private static let generationOffset = MemoryLayout<svc_header>.offset(of: \.generation) ?? 8
   private static let pendingOffset = MemoryLayout<svc_header>.offset(of: \.grace_pending) ?? 4
@@ -32,6 +33,7 @@ public struct KernelTables: Sendable {
       addressFilter = try MappedArray(open("address_filter"))
       affinities = try HashMap(open("affinities"))
       sources = try HashMap(open("sources"))
+      sockets = try SocketStore(records: open("sockets"), tags: open("socket_tags"))
       grace = try GracePeriod()
     } catch {
       throw .bpf(error)
@@ -178,6 +180,11 @@ public struct KernelTables: Sendable {
     public var isEmpty: Bool { plans.allSatisfy { $0.isEmpty && $0.isComplete } }
     /// What the maps held when the change was prepared.
     public var before: ServiceTable { ServiceTable(states: states) }
+
+    /// The service port that an id stood for before the change.
+    func service(_ id: UInt32, _ family: IPFamily) -> ServiceRecord? {
+      states.first { $0.family == family }?.services[id]
+    }
   }
 
   /// Plans what has to be written so that the maps hold `table`. Throws `.capacity` when it does

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles the BPF programs and writes them as a Swift file.
+# Compiles the BPF programs and writes them as a Swift file: NAME.bpf.c becomes EmbeddedObject.NAME.
 # usage: compile.sh SOURCE-DIR OUT.swift
 # The toolchain's own clang is used (it lies beside `swift`); SOCKLB_CLANG overrides it.
 set -eu
@@ -18,18 +18,22 @@ for candidate in $(command -v swift) $(command -v swiftc); do
 done
 clang=${SOCKLB_CLANG:-${tools}clang}
 
-"$clang" -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-function \
-	-idirafter "/usr/include/$(uname -m)-linux-gnu" \
-	-I "$source" -I "$source/abi/include" -ffile-prefix-map="$source"=bpf \
-	-c "$source/socklb.bpf.c" -o "$work/socklb.bpf.o"
-"${tools}llvm-objcopy" --strip-debug "$work/socklb.bpf.o"
+# compile NAME: the constant for one object.
+compile() {
+	"$clang" -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-function \
+		-idirafter "/usr/include/$(uname -m)-linux-gnu" \
+		-I "$source" -I "$source/abi/include" -ffile-prefix-map="$source"=bpf \
+		-c "$source/$1.bpf.c" -o "$work/$1.bpf.o"
+	"${tools}llvm-objcopy" --strip-debug "$work/$1.bpf.o"
+	printf '  static let %s: StaticString = "' "$1"
+	base64 -w0 "$work/$1.bpf.o"
+	echo '"'
+}
 
 {
-	echo '// Written by Sources/bpf/compile.sh from Sources/bpf/socklb.bpf.c.'
+	echo '// Written by Sources/bpf/compile.sh from Sources/bpf/*.bpf.c.'
 	echo 'enum EmbeddedObject {'
-	printf '  static let base64: StaticString = "'
-	base64 -w0 "$work/socklb.bpf.o"
-	echo '"'
+	for file in "$source"/*.bpf.c; do compile "$(basename "$file" .bpf.c)"; done
 	echo '}'
 } >"$work/out.swift"
 mv "$work/out.swift" "$out"

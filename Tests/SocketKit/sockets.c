@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -270,4 +271,17 @@ int sk_own_name(int fd, struct sk_name *name)
 
 	return getsockname(fd, (struct sockaddr *)&storage, &length) ? -errno
 								     : format(&storage, name);
+}
+
+unsigned long long sk_cookie(int fd)
+{
+	unsigned long long cookie = 0;
+	socklen_t length = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) ? 0 : cookie;
+}
+
+void sk_close(int fd)
+{
+	close(fd);
 }

@@ -71,14 +71,42 @@ import Glibc
     return result < 0 ? -result : nil
   }
 
+  var mapNames: [String] {
+    var names: [String] = []
+    var map = unsafe bpf_object__next_map(object, nil)
+    while let current = unsafe map {
+      if unsafe !bpf_map__is_internal(current) {
+        names.append(unsafe String(cString: bpf_map__name(current)))
+      }
+      unsafe map = bpf_object__next_map(object, current)
+    }
+    return names
+  }
+
+  func loadOnly(_ names: [String]) -> Int32? {
+    for name in names where unsafe bpf_object__find_program_by_name(object, name) == nil {
+      return ENOENT
+    }
+    var program = unsafe bpf_object__next_program(object, nil)
+    while let current = unsafe program {
+      let isWanted = names.contains(unsafe String(cString: bpf_program__name(current)))
+      let result = unsafe bpf_program__set_autoload(current, isWanted)
+      if result < 0 { return -result }
+      unsafe program = bpf_object__next_program(object, current)
+    }
+    return nil
+  }
+
   /// - Returns: nil, or errno with the name and the log of the program the verifier refused.
   func load() -> (errno: Int32, program: String?, log: [String])? {
     var program = unsafe bpf_object__next_program(object, nil)
     while let current = unsafe program {
-      let log = VerifierLog(
-        program: unsafe String(cString: bpf_program__name(current)), size: Self.logSize)
-      unsafe log.use(for: current)
-      logs.append(log)
+      if unsafe bpf_program__autoload(current) {
+        let log = VerifierLog(
+          program: unsafe String(cString: bpf_program__name(current)), size: Self.logSize)
+        unsafe log.use(for: current)
+        logs.append(log)
+      }
       unsafe program = bpf_object__next_program(object, current)
     }
     let result = unsafe bpf_object__load(object)

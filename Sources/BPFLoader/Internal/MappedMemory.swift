@@ -46,4 +46,17 @@ import CKernel
     // SAFETY: as above.
     return unsafe ck_load_acquire64((base + offset).assumingMemoryBound(to: UInt64.self))
   }
+
+  func exchange(_ old: UInt64, for value: UInt64, at offset: Int) -> Bool {
+    precondition(offset >= 0 && offset + 8 <= length && offset % 8 == 0)
+    // SAFETY: as above.
+    return unsafe ck_compare_and_swap64(
+      (base + offset).assumingMemoryBound(to: UInt64.self), old, value) != 0
+  }
+
+  func publish(byte: UInt8, at offset: Int) {
+    precondition(offset >= 0 && offset < length)
+    // SAFETY: checked above.
+    unsafe ck_store_release8((base + offset).assumingMemoryBound(to: UInt8.self), byte)
+  }
 }

@@ -36,6 +36,47 @@ __u64 ck_netns_cookie(void);
  */
 int ck_source_address(const char *path, int family, const void *to, void *source, __u64 *cookie);
 
+/*
+ * The network namespace of the socket that process `pid` has open as `fd`: a descriptor, or
+ * -errno; `cookie` is that of the namespace. -ENOTSOCK for anything else.
+ */
+int ck_socket_namespace(int pid, int fd, __u64 *cookie);
+
+/* Moves the calling thread into a network namespace; 0 or -errno. */
+int ck_enter_namespace(int fd);
+
+/* A TCP or UDP socket as SOCK_DIAG names it. IPv4 addresses are in the first word. */
+struct ck_socket {
+	__be32 local_be[4];
+	__be32 peer_be[4];
+	__u64 cookie;
+	__be16 local_port_be;
+	__be16 peer_port_be;
+	__u32 device;
+	__u32 family;
+	__u32 protocol;
+};
+
+/*
+ * Ends exactly this socket of the calling thread's network namespace (SOCK_DESTROY); 0 or -errno:
+ * -ENOENT when there is none, -EOPNOTSUPP without CONFIG_INET_DIAG_DESTROY.
+ */
+int ck_sock_diag_destroy(const struct ck_socket *socket);
+
+/* Whether the kernel can do that for a protocol: 0 or -errno. */
+int ck_sock_diag_probe(int protocol);
+
+/* Replaces a word that still has the value `old`; whether it did. */
+static inline int ck_compare_and_swap64(__u64 *at, __u64 old, __u64 value)
+{
+	return __atomic_compare_exchange_n(at, &old, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static inline void ck_store_release8(__u8 *to, __u8 value)
+{
+	__atomic_store_n(to, value, __ATOMIC_SEQ_CST);
+}
+
 /* The magic number of the file system that `path` lies on; -1 with errno. */
 long ck_file_system_type(const char *path);
 

@@ -13,11 +13,15 @@ enum NetworkNamespaces {
   /// One path per namespace that some process is in.
   static func paths() throws(DataplaneError) -> [String] {
     var result: [UInt64: String] = [:]
-    for pid in try Files.list("/proc") where pid.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) {
+    for pid in try processes() {
       let path = "/proc/\(pid)/ns/net"
       if let inode = Files.inode(path), result[inode] == nil { result[inode] = path }
     }
     return result.values.sorted()
+  }
+
+  static func processes() throws(DataplaneError) -> [String] {
+    try Files.list("/proc").filter { $0.utf8.allSatisfy { $0 >= 48 && $0 <= 57 } }
   }
 
   struct Source {

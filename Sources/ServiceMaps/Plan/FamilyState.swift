@@ -244,7 +244,7 @@ public struct FamilyState: Sendable {
 
 extension ServicePortName {
   /// What is printed for a service port whose record is missing from the kernel.
-  static func unnamed(id: UInt32, transport: TransportProtocol) -> ServicePortName {
+  public static func unnamed(id: UInt32, transport: TransportProtocol) -> ServicePortName {
     ServicePortName(
       service: NamespacedName(namespace: "?", name: "service-\(id)"), port: "",
       transport: transport)

@@ -83,3 +83,8 @@ SIZE(svc_socket_tags, 8);
 SIZE(svc_more_flows, SVC_MORE_FLOWS * 60 + 8);
 AT(svc_more_flows, used, SVC_MORE_FLOWS * 56);
 AT(svc_more_flows, record_used, SVC_MORE_FLOWS * 60);
+SIZE(svc_ending, 16);
+AT(svc_ending, result, 12);
+SIZE(svc_located, 56);
+AT(svc_located, cookie, 32);
+AT(svc_located, device, 44);

@@ -4,25 +4,12 @@
 
 #include <bpf/bpf_core_read.h>
 
+#include "kernel.h"
 #include "maps.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
-
-struct sock_common {
-	struct {
-		long long counter;
-	} skc_cookie;
-} __attribute__((preserve_access_index));
-
-struct sock {
-	struct sock_common __sk_common;
-} __attribute__((preserve_access_index));
-
-struct mptcp_sock {
-	struct sock *first;
-} __attribute__((preserve_access_index));
 
 /* 0 when the first subflow is gone. `sk` may be read only through a helper. */
 static __noinline __u64 cookie_of_subflow(struct bpf_sock *sk)

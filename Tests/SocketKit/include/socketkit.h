@@ -52,6 +52,9 @@ int sk_want_destination(int fd);
 int sk_close_at_once(int fd);
 int sk_peer_name(int fd, struct sk_name *name);
 int sk_own_name(int fd, struct sk_name *name);
+/* SO_COOKIE; 0 when the kernel does not say. */
+unsigned long long sk_cookie(int fd);
+void sk_close(int fd);
 
 /* many.c */
 /* So many sockets, connected; each bound to `from` unless that is null. `count` or -errno. */

@@ -354,6 +354,39 @@ struct svc_more_flows {
 	__u32 clock;
 };
 
+/*
+ * endings: HASH by cookie, made by a command for the sockets it means to end; an iterator finds
+ * them, makes sure that nothing has changed, and leaves the result: 0, -errno of
+ * bpf_sock_destroy, or enum svc_ending_result.
+ */
+struct svc_ending {
+	__u32 service; /* without flags */
+	__u32 endpoint;
+	__u32 generation;
+	__s32 result;
+};
+
+enum svc_ending_result {
+	/* No such socket was found. */
+	SVC_ENDING_NOT_FOUND = 1,
+	/* The socket uses that backend no more. */
+	SVC_ENDING_CHANGED = 2,
+	/* The socket was disconnected, or its connect() has not come so far. */
+	SVC_ENDING_NOT_CONNECTED = 3,
+};
+
+/* What SOCK_DIAG needs to know of a socket. IPv4 addresses are in the first word. */
+struct svc_located {
+	__be32 local_be[4];
+	__be32 peer_be[4];
+	__u64 cookie;
+	__be16 local_port_be;
+	__be16 peer_port_be;
+	__u32 device;
+	__u32 family; /* AF_INET or AF_INET6 */
+	__u32 protocol;
+};
+
 /* events: PERCPU_ARRAY of __u64, counted since attach. */
 enum svc_event {
 	/* Two VIPs of one socket had to share a backend: its replies show the one written to last. */

@@ -2,16 +2,28 @@
 // with their own sizes; nothing keeps a pointer after its closure.
 
 /// The compiled BPF programs, as they travel inside the binary.
-public enum SocketPrograms {
+public enum CompiledObject: String, Sendable {
+  /// The hooks and the maps of the data plane: socklb.bpf.c.
+  case socklb
+  /// Iterators over sockets: sockets.bpf.c.
+  case sockets
+
+  private var base64: StaticString {
+    switch self {
+    case .socklb: EmbeddedObject.socklb
+    case .sockets: EmbeddedObject.sockets
+    }
+  }
+
   /// The ELF object, as clang wrote it.
-  public static var elf: [UInt8] {
+  public var elf: [UInt8] {
     var bytes: [UInt8] = []
     var bits: UInt32 = 0
     var count = 0
-    EmbeddedObject.base64.withUTF8Buffer { text in
+    base64.withUTF8Buffer { text in
       bytes.reserveCapacity(text.count * 3 / 4)
       for byte in unsafe text.span.indices {
-        guard let value = unsafe value(of: text.span[byte]) else { return }
+        guard let value = unsafe Self.value(of: text.span[byte]) else { return }
         bits = bits << 6 | value
         count += 6
         if count >= 8 {
