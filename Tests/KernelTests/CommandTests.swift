@@ -1,3 +1,4 @@
+import BPFLoader
 import Glibc
 import ServiceDataplane
 import ServiceMaps
