@@ -269,7 +269,7 @@ private func perVariant(_ variant: Variant) -> [KernelTest] {
       try parted.disconnect()
       // This one has a port of its own, so it is still to be seen.
       let bound = try Socket(variant, SK_UDP)
-      try bound.bind(variant.pod(2, port: 0))
+      try bound.bind(variant.pod(2, port: 5353))
       try bound.connect(vip)
       try bound.disconnect()
       let elsewhere = try connect(variant, SK_UDP, to: vip)
