@@ -102,7 +102,7 @@ struct request {
 	struct frontend frontend;
 	__u64 cookie;
 	__u32 flags; /* enum svc_flow_flags, of a flow that begins */
-	__u32 zero;
+	__u32 is_service;
 };
 
 #define RARELY(name, hook_family)                                              \
@@ -219,7 +219,7 @@ static __always_inline int connect_again(struct bpf_sock_addr *ctx, const struct
 	if (!sk || !tags)
 		return ALLOW;
 	recall(sk, request->cookie, tags, &memory);
-	if (!request->frontend.target) {
+	if (!request->is_service) {
 		if (remembers(&memory))
 			forget_flows_to(sk, &memory, &request->to, 1);
 		return ALLOW;
@@ -255,6 +255,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 	/* A refused connect() leaves the socket as it was. */
 	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
 		return refuse(verdict);
+	request.is_service = verdict == TRANSLATED;
 	request.cookie = bpf_get_socket_cookie(ctx);
 	tags = tags_of_set(request.cookie);
 	if (!tags)
@@ -312,7 +313,7 @@ static __always_inline int send_again(struct bpf_sock_addr *ctx, const struct re
 	if (!sk || !tags)
 		return ALLOW;
 	recall(sk, request->cookie, tags, &memory);
-	if (!request->frontend.target) {
+	if (!request->is_service) {
 		if (remembers(&memory))
 			forget_flows_to(sk, &memory, &request->to, 0);
 		return ALLOW;
@@ -366,6 +367,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	verdict = find_frontend(&request.to, hook_family, ctx->protocol, &request.frontend);
 	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
 		return refuse(verdict);
+	request.is_service = verdict == TRANSLATED;
 	request.cookie = bpf_get_socket_cookie(ctx);
 	tags = tags_of_set(request.cookie);
 	if (!tags)
