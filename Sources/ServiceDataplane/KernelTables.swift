@@ -14,6 +14,7 @@ public struct KernelTables: Sendable {
   let affinities: HashMap<svc_affinity_key, svc_affinity>
   let sources: HashMap<UInt64, svc_source>
   let sockets: SocketStore
+  let events: PerCPUArray<UInt64>
   let grace: GracePeriod
 
   private static let generationOffset = MemoryLayout<svc_header>.offset(of: \.generation) ?? 8
@@ -33,6 +34,7 @@ public struct KernelTables: Sendable {
       addressFilter = try MappedArray(open("address_filter"))
       affinities = try HashMap(open("affinities"))
       sources = try HashMap(open("sources"))
+      events = try PerCPUArray(open("events"))
       sockets = try SocketStore(records: open("sockets"), tags: open("socket_tags"))
       grace = try GracePeriod()
     } catch {

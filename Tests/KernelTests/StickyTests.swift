@@ -51,6 +51,37 @@ let stickyTests: [KernelTest] = Variant.allCases.flatMap { variant in
       try dataplane.serve([frontend(vip, .udp, pods.places)])
       try checkEqual(try next(), second, "the backend after the first one came back")
     },
+    KernelTest("sendto_\(variant)_chooses_for_each_datagram_when_the_service_wants_it") { sandbox in
+      let pods = try Pods(variant, SK_UDP, 1...10)
+      let vip = variant.vip(1)
+      var perDatagram = try frontend(vip, .udp, pods.places)
+      perDatagram.udpChoice = .datagram
+      let dataplane = try sandbox.attach([perDatagram])
+      let client = try Socket(variant, SK_UDP)
+      var reached: [Place: Int] = [:]
+      for _ in 0..<300 {
+        try client.send("x", to: vip)
+        reached[try pods.echo(), default: 0] += 1
+        try checkEqual(try client.receive()?.from, vip, "the source of the reply")
+      }
+      // One of ten missed by 300 datagrams: 10 · 0.9^300 < 1e-12.
+      try checkEqual(reached.count, 10, "backends of one socket's datagrams")
+      let use = try dataplane.tables.socketUse()
+      try checkEqual([use.records, Int(use.flowsGivenUp)], [1, 0], "records, flows given up")
+      // Another service on the same socket keeps its backend.
+      let steady = try frontend(variant.vip(2), .udp, of: "test/steady", pods.places)
+      try dataplane.serve([perDatagram, steady])
+      var stayed = Set<Place>()
+      for _ in 0..<50 {
+        try client.send("x", to: vip)
+        _ = try pods.echo()
+        try checkEqual(try client.receive()?.from, vip, "the source of the reply")
+        try client.send("y", to: variant.vip(2))
+        stayed.insert(try pods.echo())
+        _ = try client.receive()
+      }
+      try checkEqual(stayed.count, 1, "backends of the service that says nothing")
+    },
     KernelTest("sendto_\(variant)_is_refused_when_the_last_backend_goes") { sandbox in
       let pods = try Pods(variant, SK_UDP, 1...1)
       let vip = variant.vip(1)

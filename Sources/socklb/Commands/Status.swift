@@ -20,7 +20,8 @@ struct Status: ParsableCommand {
       let report = StatusReport(
         common: common, dataplane: dataplane, attachments: try dataplane.attachments(),
         snapshot: try dataplane.tables.readSnapshot(withCounters: true),
-        problems: try dataplane.missingHooks(), termination: dataplane.terminationWay())
+        problems: try dataplane.missingHooks(), termination: dataplane.terminationWay(),
+        sockets: try dataplane.tables.socketUse())
       report.snapshot.sayIfInconsistent()
       switch output {
       case .text: try Output.data(Array(report.text.utf8))

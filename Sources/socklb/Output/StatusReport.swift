@@ -10,6 +10,7 @@ struct StatusReport {
   /// `Dataplane.missingHooks`
   let problems: [String]
   let termination: TerminationWay
+  let sockets: KernelTables.SocketUse
 
   /// Every hook is attached to every cgroup, and every cgroup is there.
   var isHealthy: Bool { problems.isEmpty }
@@ -75,6 +76,10 @@ struct StatusReport {
         "\(pad(fill.family, 11)) service ports \(fill.services)/\(room.services), frontends "
           + "\(fill.frontends)/\(room.frontends), backends \(fill.backends)/\(room.backends)")
     }
+    lines.append(
+      "sockets     \(sockets.records)/\(sockets.capacity) records, since attach: "
+        + "\(sockets.setFull) without a record, \(sockets.sharedBackends) with VIPs on one backend, "
+        + "\(sockets.flowsGivenUp) VIPs forgotten, \(sockets.noMemory) without memory")
     lines.append("ends        sockets whose backend went away by \(termination)")
     lines.append("totals      \(totals.translated) translated, \(totals.refused) refused")
     return lines.joined(separator: "\n") + "\n"
@@ -125,6 +130,16 @@ struct StatusReport {
               ("backends", use(fill.backends, room.backends)),
             ])
           })
+      ),
+      (
+        "sockets",
+        .members([
+          ("records", use(sockets.records, sockets.capacity)),
+          ("setFull", .number(sockets.setFull)),
+          ("sharedBackends", .number(sockets.sharedBackends)),
+          ("flowsGivenUp", .number(sockets.flowsGivenUp)),
+          ("noMemory", .number(sockets.noMemory)),
+        ])
       ),
       ("termination", .text(termination.description)),
       (
