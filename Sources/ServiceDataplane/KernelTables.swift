@@ -10,7 +10,7 @@ public struct KernelTables: Sendable {
   let header: MappedArray<svc_header>
   let v4: FamilyTables<WireV4>
   let v6: FamilyTables<WireV6>
-  private let guardFilter: MappedArray<svc_guard_filter>
+  private let addressFilter: MappedArray<UInt64>
   let affinities: HashMap<svc_affinity_key, svc_affinity>
   let sources: HashMap<UInt64, svc_source>
   let sockets: SocketStore
@@ -30,7 +30,7 @@ public struct KernelTables: Sendable {
         physicalBackends: try open("slots4").maxEntries)
       v4 = try FamilyTables(capacities: capacities, open: open)
       v6 = try FamilyTables(capacities: capacities, open: open)
-      guardFilter = try MappedArray(open("guard_filter"))
+      addressFilter = try MappedArray(open("address_filter"))
       affinities = try HashMap(open("affinities"))
       sources = try HashMap(open("sources"))
       sockets = try SocketStore(records: open("sockets"), tags: open("socket_tags"))
@@ -43,7 +43,9 @@ public struct KernelTables: Sendable {
   /// Names of all maps besides `header`, as the BPF object has them.
   static var mapNames: [String] {
     FamilyTables<WireV4>.mapNames.flatMap { [$0 + "4", $0 + "6"] }
-      + ["sockets", "socket_tags", "more_flows", "events", "guard_filter", "affinities", "sources"]
+      + [
+        "sockets", "socket_tags", "more_flows", "events", "address_filter", "affinities", "sources",
+      ]
   }
 
   public var capacities: Capacities { v4.capacities }
@@ -243,16 +245,23 @@ public struct KernelTables: Sendable {
     setGeneration(generation + 1)
     let frees = plans.contains(where: \.frees)
     if frees { setGracePending(true) }
-    // A bit too many costs a lookup, one too few a guard: bits come first and go last.
-    let before = Set(states.flatMap { $0.guards })
-    let after = before.union(plans.flatMap(\.insertGuards)).subtracting(
-      plans.flatMap(\.deleteGuards))
+    // A bit too many costs a lookup, one too few a frontend: bits come first and go last.
+    var after: AddressFilter?
+    if plans.contains(where: \.changesAddresses) {
+      var old = AddressFilter()
+      var new = AddressFilter()
+      for (state, plan) in zip(states, plans) {
+        state.mark(&old)
+        state.mark(&new, after: plan)
+      }
+      setAddressFilter(old.union(new))
+      after = new
+    }
     do {
-      setGuardFilter(before.union(after))
       for plan in plans {
         if plan.family == .v4 { try v4.apply(plan) } else { try v6.apply(plan) }
       }
-      setGuardFilter(after)
+      if let after { setAddressFilter(after) }
     } catch {
       setGeneration(generation + 2)
       throw .bpf(error)
@@ -261,10 +270,10 @@ public struct KernelTables: Sendable {
     if frees { try waitIfPending() }
   }
 
-  private func setGuardFilter(_ addresses: Set<IPAddress>) {
-    for (index, word) in GuardFilter.words(for: addresses).enumerated()
-    where guardFilter.acquire(at: 0, offset: index * 8) != word {
-      guardFilter.publish(word, at: 0, offset: index * 8)
+  private func setAddressFilter(_ filter: AddressFilter) {
+    for (index, word) in filter.words.enumerated()
+    where addressFilter.acquire(at: UInt32(index)) != word {
+      addressFilter.publish(word, at: UInt32(index))
     }
   }
 

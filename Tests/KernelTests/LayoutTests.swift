@@ -48,7 +48,7 @@ private let elements: [(name: String, key: Int, value: Int)] = [
   ("policies4", 4, size(svc_policy.self)), ("policies6", 4, size(svc_policy.self)),
   ("guards4", size(svc_guard4.self), 4), ("guards6", size(svc_guard6.self), 4),
   ("ranges4", size(svc_range4.self), 4), ("ranges6", size(svc_range6.self), 4),
-  ("guard_filter", 4, size(svc_guard_filter.self)),
+  ("address_filter", 4, 8),
   ("affinities", size(svc_affinity_key.self), size(svc_affinity.self)),
   ("sources", 8, size(svc_source.self)),
   ("sockets", 4, size(svc_socket.self)), ("socket_tags", 4, size(svc_socket_tags.self)),
@@ -140,7 +140,6 @@ private let layouts: [BTFStruct] = [
     ]),
   layout(svc_guard4.self, [("addr_be", \.addr_be)]),
   layout(svc_guard6.self, [("addr_be", \.addr_be)]),
-  layout(svc_guard_filter.self, [("bits", \.bits)]),
   layout(
     svc_range4.self,
     [

@@ -66,33 +66,62 @@ extension Algorithm {
   }
 }
 
-/// The bits by which a program knows that an address is not guarded.
-public enum GuardFilter {
-  /// How many bits there are.
-  public static var count: Int { Int(SVC_GUARD_BITS) }
+/// The bits by which a program knows, without a lookup, that an address is no service's.
+public struct AddressFilter: Sendable, Equatable {
+  /// The words of the map `address_filter`.
+  public private(set) var words = [UInt64](repeating: 0, count: Int(SVC_FILTER_WORDS))
 
-  /// The bit of an address; several addresses share one.
-  public static func bit(of address: IPAddress) -> Int {
+  public init() {}
+
+  public mutating func insert(frontend address: IPAddress) {
+    set(SVC_FILTER_FRONTEND, address)
+  }
+
+  public mutating func insert(guarded address: IPAddress) {
+    set(SVC_FILTER_GUARDED, address)
+  }
+
+  /// All bits of either.
+  public func union(_ other: AddressFilter) -> AddressFilter {
+    var result = self
+    for (index, word) in other.words.enumerated() { result.words[index] |= word }
+    return result
+  }
+
+  private mutating func set(_ bit: svc_filter, _ address: IPAddress) {
+    let hash = Self.hash(of: address)
+    let places = Int(SVC_FILTER_PLACES)
+    words[hash / places] |= UInt64(bit.rawValue) << UInt64(hash % places * 2)
+  }
+
+  /// The place of an address; several addresses share one.
+  public static func hash(of address: IPAddress) -> Int {
     func word(_ half: UInt64, _ shift: UInt64) -> UInt32 {
       UInt32(truncatingIfNeeded: half >> shift).bigEndian
     }
     let mapped: UInt32 = UInt32(0x0000_ffff).bigEndian
     let hash =
       address.family == .v4
-      ? svc_guard_hash(0, 0, mapped, word(address.low, 0))
-      : svc_guard_hash(
+      ? svc_filter_hash(0, 0, mapped, word(address.low, 0))
+      : svc_filter_hash(
         word(address.high, 32), word(address.high, 0), word(address.low, 32), word(address.low, 0))
-    return Int(hash) & (count - 1)
+    return Int(hash)
   }
+}
 
-  /// All words of the filter for these addresses.
-  public static func words(for addresses: some Sequence<IPAddress>) -> [UInt64] {
-    var words = [UInt64](repeating: 0, count: count / 64)
-    for address in addresses {
-      let bit = bit(of: address)
-      words[bit / 64] |= 1 << UInt64(bit % 64)
+extension FamilyState {
+  /// Marks every address that a program has to look up.
+  ///
+  /// - Parameter plan: what is about to be written, as if it were done.
+  public func mark(_ filter: inout AddressFilter, after plan: FamilyPlan? = nil) {
+    let deleted = Set(plan?.deleteKeys.lazy.map(\.index) ?? [])
+    for (index, record) in frontends where !deleted.contains(index) {
+      filter.insert(frontend: record.key.address)
     }
-    return words
+    for write in plan?.insertKeys ?? [] { filter.insert(frontend: write.record.key.address) }
+    let gone = Set(plan?.deleteGuards ?? [])
+    for address in guards where !gone.contains(address) { filter.insert(guarded: address) }
+    for address in plan?.insertGuards ?? [] { filter.insert(guarded: address) }
   }
 }
 

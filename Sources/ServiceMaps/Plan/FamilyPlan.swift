@@ -98,6 +98,11 @@ public struct FamilyPlan: Sendable, Equatable {
       && deleteKeys.isEmpty && releasedEndpoints.isEmpty && deletedServices.isEmpty
   }
 
+  /// True when an address is used by more or fewer frontends, or guarded or not.
+  public var changesAddresses: Bool {
+    !insertKeys.isEmpty || !deleteKeys.isEmpty || !insertGuards.isEmpty || !deleteGuards.isEmpty
+  }
+
   /// True when something is taken out of use, so that it may be reused only after a grace period.
   public var frees: Bool {
     !retargets.isEmpty || !publishLists.isEmpty || !deleteKeys.isEmpty

@@ -55,7 +55,6 @@ AT(svc_affinity, endpoint, 8);
 AT(svc_affinity, position, 16);
 SIZE(svc_guard4, 4);
 SIZE(svc_guard6, 16);
-SIZE(svc_guard_filter, SVC_GUARD_BITS / 8);
 SIZE(svc_range4, 12);
 AT(svc_range4, addr_be, 8);
 SIZE(svc_range6, 24);

@@ -60,7 +60,7 @@ FAMILY_MAPS(4);
 FAMILY_MAPS(6);
 
 ARRAY_MAP(header, BPF_MAP_TYPE_ARRAY, struct svc_header, BPF_F_MMAPABLE, 1);
-ARRAY_MAP(guard_filter, BPF_MAP_TYPE_ARRAY, struct svc_guard_filter, BPF_F_MMAPABLE, 1);
+ARRAY_MAP(address_filter, BPF_MAP_TYPE_ARRAY, __u64, BPF_F_MMAPABLE, SVC_FILTER_WORDS);
 
 /* Session affinity: the least recently used client is forgotten when it is full. */
 TYPED_MAP(affinities, BPF_MAP_TYPE_LRU_HASH, struct svc_affinity_key, struct svc_affinity, 0,

@@ -79,9 +79,14 @@ static __always_inline void copy_backend6(struct svc_flow *flow, const struct sv
 	copy_words(flow->backend_be, slot->addr_be);
 }
 
-static __always_inline __u32 guard_hash(const struct endpoint_address *to)
+/* What there may be at this address: enum svc_filter. */
+static __always_inline __u32 look_into_filter(const struct endpoint_address *to)
 {
-	return svc_guard_hash(to->w[0], to->w[1], to->w[2], to->w[3]);
+	__u32 hash = svc_filter_hash(to->w[0], to->w[1], to->w[2], to->w[3]);
+	__u32 at = hash / SVC_FILTER_PLACES;
+	__u64 *word = bpf_map_lookup_elem(&address_filter, &at);
+
+	return word ? *(volatile __u64 *)word >> hash % SVC_FILTER_PLACES * 2 & 3 : 0;
 }
 
 static __always_inline void fill_guard4(struct svc_guard4 *guard, const struct endpoint_address *to)

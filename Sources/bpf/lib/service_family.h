@@ -8,21 +8,16 @@
 #define OF(name) JOIN_EXPANDED(name, FAMILY)
 
 /* Is this an address of which every other port is refused? */
-static __always_inline enum verdict OF(check_guard)(const struct endpoint_address *to)
+static __noinline enum verdict OF(check_guard)(const struct endpoint_address *to)
 {
-	struct svc_guard_filter *filter;
 	struct OF(svc_guard) guard = {};
-	__u32 zero = 0, bit = guard_hash(to) & (SVC_GUARD_BITS - 1);
 
-	filter = bpf_map_lookup_elem(&guard_filter, &zero);
-	if (!filter || !(filter->bits[bit / 64] >> (bit % 64) & 1))
-		return NOT_A_SERVICE;
 	OF(fill_guard)(&guard, to);
 	return bpf_map_lookup_elem(&OF(guards), &guard) ? NO_BACKEND : NOT_A_SERVICE;
 }
 
 /*
- * One hash lookup for a destination that is no service.
+ * One look into the filter for a destination that is no service, and hardly ever a hash lookup.
  *
  * A preallocated hash may hand an element that is being read to another key.
  * The key at the head of the frontend shows it, and the lookup is done again.
@@ -32,8 +27,11 @@ static __always_inline enum verdict OF(check_guard)(const struct endpoint_addres
 static __always_inline enum verdict OF(find_frontend)(const struct endpoint_address *to,
 						      __u8 protocol, struct frontend *found)
 {
+	__u32 filter = look_into_filter(to);
 	struct OF(svc_key) key = {};
 
+	if (likely(!filter))
+		return NOT_A_SERVICE;
 	OF(fill_key)(&key, to);
 	key.port_be = to->port_be;
 	key.protocol = protocol;
@@ -43,7 +41,7 @@ static __always_inline enum verdict OF(find_frontend)(const struct endpoint_addr
 		__u32 at;
 
 		if (!index)
-			return OF(check_guard)(to);
+			return filter & SVC_FILTER_GUARDED ? OF(check_guard)(to) : NOT_A_SERVICE;
 		at = *(volatile __u32 *)index;
 		frontend = bpf_map_lookup_elem(&OF(frontends), &at);
 		if (frontend && OF(same_key)(frontend, &key)) {

@@ -106,10 +106,22 @@ import Testing
     #expect(WireV6.range(WireV6.range(range6)) == range6)
     let address = IPAddress("fd00::5")!
     #expect(WireV6.address(WireV6.guarding(address)) == address)
-    let words = GuardFilter.words(for: [address])
-    let bit = GuardFilter.bit(of: address)
-    #expect(words[bit / 64] == 1 << UInt64(bit % 64))
-    #expect(words.reduce(0) { $0 + $1.nonzeroBitCount } == 1)
+  }
+
+  @Test func address_filter_has_two_bits_per_place() {
+    let one = IPAddress("10.96.0.1")!
+    let two = IPAddress("fd00::5")!
+    var frontends = AddressFilter()
+    frontends.insert(frontend: one)
+    #expect(frontends.words.map(\.nonzeroBitCount).reduce(0, +) == 1)
+    let hash = AddressFilter.hash(of: one)
+    #expect(frontends.words[hash / 32] == 1 << UInt64(hash % 32 * 2))
+    var guarded = AddressFilter()
+    guarded.insert(guarded: one)
+    #expect(guarded.words[hash / 32] == 2 << UInt64(hash % 32 * 2))
+    guarded.insert(guarded: two)
+    #expect(guarded.union(frontends).words[hash / 32] >> UInt64(hash % 32 * 2) & 3 == 3)
+    #expect(guarded.union(frontends).words.map(\.nonzeroBitCount).reduce(0, +) == 3)
   }
 
   /// C = Swift; abi_check.c asserts the same numbers in C, the kernel tests compare with BTF.

@@ -220,21 +220,25 @@ struct svc_guard6 {
 };
 
 /*
- * guard_filter: ARRAY with one element, mmapped. A bit per hash of a guarded
- * address (svc_guard_hash): a destination whose bit is 0 is not guarded, which
- * spares nearly every connection that is no service's a second hash lookup.
+ * address_filter: ARRAY of __u64, mmapped. Two bits per hash of an address, SVC_FILTER_PLACES
+ * in a word: whether a frontend has it, whether it is guarded. Most destinations are neither,
+ * and find out here, with no lookup in a hash.
  */
-#define SVC_GUARD_BITS (1 << 18)
+#define SVC_FILTER_HASH_BITS 18
+#define SVC_FILTER_PLACES 32
+#define SVC_FILTER_WORDS 8192 /* (1 << SVC_FILTER_HASH_BITS) / SVC_FILTER_PLACES */
 
-struct svc_guard_filter {
-	__u64 bits[SVC_GUARD_BITS / 64];
+enum svc_filter {
+	SVC_FILTER_FRONTEND = 1 << 0,
+	SVC_FILTER_GUARDED = 1 << 1,
 };
 
-static inline __u32 svc_guard_hash(__u32 w0, __u32 w1, __u32 w2, __u32 w3)
+/* Below 1 << SVC_FILTER_HASH_BITS. */
+static inline __u32 svc_filter_hash(__u32 w0, __u32 w1, __u32 w2, __u32 w3)
 {
 	__u32 mixed = (w0 ^ w1 ^ w2 ^ w3) * 0x9e3779b1u;
 
-	return mixed >> (32 - 18);
+	return mixed >> (32 - SVC_FILTER_HASH_BITS);
 }
 
 /*
