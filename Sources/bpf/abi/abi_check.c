@@ -88,3 +88,8 @@ AT(svc_ending, result, 12);
 SIZE(svc_located, 56);
 AT(svc_located, cookie, 32);
 AT(svc_located, device, 44);
+SIZE(svc_socket_user, 120);
+AT(svc_socket_user, cookie, 56);
+AT(svc_socket_user, local_be, 72);
+AT(svc_socket_user, command, 96);
+AT(svc_socket_user, state, 114);

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The sockets that processes have open and that use services: an iterator over all open files,
+ * loaded for one `socklb dump sockets`. It works on the maps of the data plane that is attached,
+ * and reads only. ARCHITECTURE.md, "Who uses what".
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "lib/address.h"
+#include "lib/kernel.h"
+#include "lib/maps.h"
+#include "lib/peer.h"
+#include "lib/records.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* A program that returns 1 is called again for the same file. */
+#define NEXT 0
+
+/*
+ * The socket under which the hook of connect() made the record: of MPTCP it is the first subflow.
+ * What that one has in more_flows is out of reach here.
+ */
+static __always_inline __u64 cookie_of_record(struct sock *sk)
+{
+	struct sock *holder = sk;
+	__u64 cookie = 0;
+
+	if (sk->sk_protocol == IPPROTO_MPTCP && bpf_core_field_exists(struct mptcp_sock, first))
+		bpf_probe_read_kernel(&holder, sizeof(holder),
+				      (void *)sk + bpf_core_field_offset(struct mptcp_sock, first));
+	/* By a helper in both cases: the verifier wants one kind of pointer in one load. */
+	if (holder)
+		bpf_probe_read_kernel(&cookie, sizeof(cookie),
+				      &holder->__sk_common.skc_cookie.counter);
+	return cookie;
+}
+
+static __always_inline void read_local(const struct sock_common *sk, struct svc_socket_user *user)
+{
+	user->local_port_be = bpf_htons(sk->skc_num);
+	if (sk->skc_family == AF_INET6) {
+		for (int i = 0; i < 4; i++)
+			user->local_be[i] = sk->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+	} else {
+		user->local_be[2] = MAPPED_PREFIX;
+		user->local_be[3] = sk->skc_rcv_saddr;
+	}
+}
+
+/* A connected flow that is not where the socket is connected to has been left without a hook. */
+static __always_inline int is_in_use(const struct svc_flow *flow,
+				     const struct endpoint_address *peer)
+{
+	return flow_is_current(flow) &&
+	       (!(flow->service & SVC_FLOW_CONNECTED) || flow_is_from(flow, peer));
+}
+
+SEC("iter/task_file")
+int list_files(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct svc_socket_user user = {};
+	struct svc_more_flows *more = 0;
+	struct svc_socket_tags *tags;
+	struct endpoint_address peer;
+	struct svc_socket *record;
+	struct socket *socket;
+	struct sock *sk;
+	int has_more, found = 0;
+	__u32 way;
+
+	if (!task || !file)
+		return NEXT;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return NEXT;
+	sk = socket->sk;
+	if (!sk ||
+	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
+		return NEXT;
+	user.state = sk->__sk_common.skc_state;
+	user.cookie = cookie_of_record(sk);
+	tags = tags_of_set(user.cookie);
+	if (!user.cookie || !tags)
+		return NEXT;
+
+	record = find_record(user.cookie, tags, &way);
+	has_more = record ? record->flow.service & SVC_FLOW_MORE : tags->was_full;
+	if (has_more)
+		more = bpf_sk_storage_get(&more_flows, sk, 0, 0);
+	if (!record && !more)
+		return NEXT;
+
+	read_peer(&sk->__sk_common, &peer);
+	read_local(&sk->__sk_common, &user);
+	user.netns = sk->__sk_common.skc_net.net->net_cookie;
+	user.netns_inode = sk->__sk_common.skc_net.net->ns.inum;
+	user.pid = task->tgid;
+	bpf_probe_read_kernel(user.command, sizeof(user.command), task->group_leader->comm);
+	if (record) {
+		user.flow = record->flow;
+		/* Else it was given back meanwhile, and perhaps to another socket. */
+		if (*(volatile __u64 *)&record->cookie == user.cookie &&
+		    is_in_use(&user.flow, &peer)) {
+			bpf_seq_write(ctx->meta->seq, &user, sizeof(user));
+			found = 1;
+		}
+	}
+	for (int i = 0; more && i < SVC_MORE_FLOWS; i++) {
+		user.flow = more->flow[i];
+		if (is_in_use(&user.flow, &peer)) {
+			bpf_seq_write(ctx->meta->seq, &user, sizeof(user));
+			found = 1;
+		}
+	}
+	if (!found) {
+		user.flow.backend_port_be = 0;
+		bpf_seq_write(ctx->meta->seq, &user, sizeof(user));
+	}
+	return NEXT;
+}
