@@ -11,6 +11,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
 
 #define RESULT(call) ((call) < 0 ? -errno : 0)
 
@@ -267,4 +272,39 @@ int sk_own_name(int fd, struct sk_name *name)
 
 	return getsockname(fd, (struct sockaddr *)&storage, &length) ? -errno
 								     : format(&storage, name);
+}
+
+int sk_send_descriptor(int fd)
+{
+	char control[CMSG_SPACE(sizeof(fd))] = {0}, byte = 'x';
+	struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr message = {
+		.msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	int ends[2], result;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends))
+		return -errno;
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	result = RESULT(sendmsg(ends[0], &message, 0));
+	close(ends[0]);
+	if (!result)
+		return ends[1];
+	close(ends[1]);
+	return result;
+}
+
+int sk_mptcp_socket(enum sk_family family)
+{
+	int fd = socket(family == SK_IPV4 ? AF_INET : AF_INET6,
+			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_MPTCP);
+
+	return fd < 0 ? -errno : fd;
 }

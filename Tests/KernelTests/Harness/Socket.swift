@@ -9,7 +9,7 @@ final class Socket {
     descriptor = try CallFailed.check(sk_socket(variant.socketFamily, type), "socket")
   }
 
-  fileprivate init(owning descriptor: Int32) { self.descriptor = descriptor }
+  init(owning descriptor: Int32) { self.descriptor = descriptor }
 
   deinit { _ = close(descriptor) }
 

@@ -50,6 +50,9 @@ int sk_want_destination(int fd);
 int sk_close_at_once(int fd);
 int sk_peer_name(int fd, struct sk_name *name);
 int sk_own_name(int fd, struct sk_name *name);
+/* Sends a descriptor to a new Unix socket, which is returned: nobody has received it yet. */
+int sk_send_descriptor(int fd);
+int sk_mptcp_socket(enum sk_family family);
 
 /* namespaces.c */
 int sk_new_namespaces(void);
@@ -75,6 +78,8 @@ int sk_wait_child(int pid, int milliseconds);
 void sk_catch_signals(void);
 int sk_caught_signal(void);
 int sk_die_with_parent(void);
+/* A child that has all the descriptors of its parent, and waits to be killed. */
+int sk_fork_idle(void);
 long sk_milliseconds(void);
 void sk_sleep(int milliseconds);
 
