@@ -23,6 +23,9 @@ read -r uptime _ </proc/uptime
 echo "vm: Linux $(uname -r), booted in $uptime s"
 echo "vm: preempt $(cat /sys/kernel/debug/sched/preempt)"
 ip link set lo up
+for module in /modules/*; do
+	[ ! -f "$module" ] || insmod "$module"
+done
 
 set --
 while read -r argument; do

@@ -49,6 +49,20 @@ mkdir -p "$tree"/{bin,etc,dev,proc,sys,run,tmp,root,var/lib}
 install -m 755 "$busybox" "$tree/bin/busybox"
 install -m 755 "$build/socklb" "$build/socklb-kernel-tests" "$tree/bin/"
 install -m 755 "$root/scripts/vm-init.sh" "$tree/init"
+# What ends sockets where there is no bpf_sock_destroy, in the order in which they are loaded; a
+# kernel that has it built in has no such files.
+mkdir -p "$tree/modules"
+number=0
+for module in inet_diag tcp_diag udp_diag; do
+	number=$((number + 1))
+	for file in "$(dirname "$kernel")"/../lib/modules/*/kernel/net/ipv4/$module.ko*; do
+		[ -f "$file" ] || continue
+		case $file in
+		*.ko) cp "$file" "$tree/modules/$number-$module.ko" ;;
+		*.ko.xz) xz -dc "$file" >"$tree/modules/$number-$module.ko" ;;
+		esac
+	done
+done
 echo 'root:x:0:0:root:/root:/bin/sh' >"$tree/etc/passwd"
 echo 'root:x:0:' >"$tree/etc/group"
 # One argument per line: a kernel command line would need quoting.

@@ -27,7 +27,8 @@ static int ask(struct request *request)
 	if (fd < 0)
 		return -errno;
 	request->header.nlmsg_len = sizeof(*request);
-	if (sendto(fd, request, sizeof(*request), 0, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
+	if (sendto(fd, request, sizeof(*request), 0, (struct sockaddr *)&kernel, sizeof(kernel)) <
+	    0)
 		result = -errno;
 	else if ((size = recv(fd, answer, sizeof(answer), 0)) < 0)
 		result = -errno;

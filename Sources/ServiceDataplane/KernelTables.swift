@@ -7,14 +7,14 @@ import CServiceABI
 /// Order of writing: `FamilyPlan`. Whatever a plan takes out of use is used again only after a
 /// grace period, which `apply` waits for before it returns.
 public struct KernelTables: Sendable {
-  let header: MappedArray<svc_header>
+  private let header: MappedArray<svc_header>
   let v4: FamilyTables<WireV4>
   let v6: FamilyTables<WireV6>
   private let addressFilter: MappedArray<UInt64>
   let affinities: HashMap<svc_affinity_key, svc_affinity>
   let sources: HashMap<UInt64, svc_source>
   let sockets: SocketStore
-  private let grace: GracePeriod
+  let grace: GracePeriod
 
   private static let generationOffset = MemoryLayout<svc_header>.offset(of: \.generation) ?? 8
   private static let pendingOffset = MemoryLayout<svc_header>.offset(of: \.grace_pending) ?? 4

@@ -12,12 +12,10 @@
 #include "lib/address.h"
 #include "lib/kernel.h"
 #include "lib/maps.h"
+#include "lib/more_flows.h"
+#include "lib/mptcp.h"
 #include "lib/peer.h"
 #include "lib/records.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -25,22 +23,14 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define NEXT 0
 
 /*
- * The socket under which the hook of connect() made the record: of MPTCP it is the first subflow.
- * What that one has in more_flows is out of reach here.
+ * The cookie under which the hook of connect() made the record: of MPTCP that of the first subflow.
+ * What a subflow has in more_flows is out of reach here.
  */
 static __always_inline __u64 cookie_of_record(struct sock *sk)
 {
-	struct sock *holder = sk;
-	__u64 cookie = 0;
-
-	if (sk->sk_protocol == IPPROTO_MPTCP && bpf_core_field_exists(struct mptcp_sock, first))
-		bpf_probe_read_kernel(&holder, sizeof(holder),
-				      (void *)sk + bpf_core_field_offset(struct mptcp_sock, first));
-	/* By a helper in both cases: the verifier wants one kind of pointer in one load. */
-	if (holder)
-		bpf_probe_read_kernel(&cookie, sizeof(cookie),
-				      &holder->__sk_common.skc_cookie.counter);
-	return cookie;
+	if (sk->sk_protocol == IPPROTO_MPTCP)
+		return cookie_of_subflow((struct bpf_sock *)sk);
+	return cookie_of(&sk->__sk_common);
 }
 
 static __always_inline void read_local(const struct sock_common *sk, struct svc_socket_user *user)
@@ -126,5 +116,19 @@ int list_files(struct bpf_iter__task_file *ctx)
 		user.flow.backend_port_be = 0;
 		bpf_seq_write(ctx->meta->seq, &user, sizeof(user));
 	}
+	return NEXT;
+}
+
+/* What the two clocks say at this moment. Over the map `header`. */
+SEC("iter/bpf_map_elem")
+int read_clocks(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct svc_clocks clocks = {};
+
+	if (!ctx->value)
+		return NEXT;
+	clocks.jiffies = bpf_jiffies64();
+	clocks.nanoseconds = bpf_ktime_get_ns();
+	bpf_seq_write(ctx->meta->seq, &clocks, sizeof(clocks));
 	return NEXT;
 }

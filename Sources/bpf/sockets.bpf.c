@@ -14,10 +14,9 @@
 #include "lib/address.h"
 #include "lib/kernel.h"
 #include "lib/maps.h"
+#include "lib/more_flows.h"
 #include "lib/peer.h"
 #include "lib/records.h"
-
-#define AF_INET6 10
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -182,6 +181,17 @@ int list_more_flows(struct bpf_iter__bpf_sk_storage_map *ctx)
 	return NEXT;
 }
 
+/* What `since` of a flow is at this moment; user space cannot tell. Over the map `header`. */
+SEC("iter/bpf_map_elem")
+int read_clock(struct bpf_iter__bpf_map_elem *ctx)
+{
+	__u32 now = bpf_jiffies64() >> SVC_SINCE_SHIFT;
+
+	if (ctx->value)
+		bpf_seq_write(ctx->meta->seq, &now, sizeof(now));
+	return NEXT;
+}
+
 /* The cookies of all sockets of this network namespace. */
 static __always_inline int list_cookie(struct bpf_iter_meta *meta, struct sock_common *sk)
 {
@@ -202,4 +212,15 @@ SEC("iter/udp")
 int list_udp(struct bpf_iter__udp *ctx)
 {
 	return list_cookie(ctx->meta, (struct sock_common *)ctx->udp_sk);
+}
+
+/* The same of all sockets that processes have open, wherever: also of those without an address. */
+SEC("iter/task_file")
+int list_open(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	struct socket *socket = file ? bpf_sock_from_file(file) : 0;
+	struct sock *sk = socket ? socket->sk : 0;
+
+	return list_cookie(ctx->meta, sk ? &sk->__sk_common : 0);
 }

@@ -12,6 +12,7 @@
 
 #include "lib/address.h"
 #include "lib/maps.h"
+#include "lib/mptcp.h"
 #include "lib/service.h"
 #include "lib/sockets.h"
 
@@ -45,18 +46,14 @@ static __always_inline enum verdict find_frontend(const struct endpoint_address 
 	return find_frontend6(to, protocol, found);
 }
 
-static __always_inline enum verdict pick_backend(struct bpf_sock_addr *ctx, struct memory *memory,
+static __always_inline enum verdict pick_backend(struct bpf_sock_addr *ctx, __u64 cookie,
 						 const struct endpoint_address *to, int hook_family,
 						 const struct frontend *frontend,
-						 struct svc_flow *flow)
+						 struct choice *choice)
 {
-	copy_words(flow->vip_be, to->w);
-	flow->vip_port_be = to->port_be;
-	flow->netns = bpf_get_netns_cookie(ctx);
-	flow->since = bpf_ktime_get_coarse_ns() >> SVC_SINCE_SHIFT;
 	if (hook_family == 4 || is_mapped(to->w))
-		return pick_backend4(ctx, memory, frontend, flow);
-	return pick_backend6(ctx, memory, frontend, flow);
+		return pick_backend4(ctx, cookie, frontend, choice);
+	return pick_backend6(ctx, cookie, frontend, choice);
 }
 
 static __always_inline int still_usable(const struct svc_flow *flow, int hook_family)
@@ -66,20 +63,82 @@ static __always_inline int still_usable(const struct svc_flow *flow, int hook_fa
 	return still_usable6(flow);
 }
 
-static __always_inline void count_flow(const struct svc_flow *flow, int hook_family,
-				       enum verdict verdict)
+/* Goes on with the backend that the socket has. */
+static __always_inline int go_on(struct bpf_sock_addr *ctx, int hook_family,
+				 const struct svc_flow *flow)
 {
 	if (hook_family == 4 || is_mapped(flow->vip_be))
-		count(&counters4, service_of(flow), verdict);
+		count(&counters4, service_of(flow), TRANSLATED);
 	else
-		count(&counters6, service_of(flow), verdict);
+		count(&counters6, service_of(flow), TRANSLATED);
+	write_address(ctx, hook_family, flow->backend_be, flow->backend_port_be);
+	return ALLOW;
 }
 
-static __always_inline int send_along(struct bpf_sock_addr *ctx, int hook_family,
-				      const struct svc_flow *flow)
+static __always_inline void fill_flow(struct bpf_sock_addr *ctx, struct svc_flow *flow,
+				      const struct endpoint_address *to,
+				      const struct frontend *frontend, const struct choice *choice,
+				      __u32 flags)
 {
-	count_flow(flow, hook_family, TRANSLATED);
-	write_address(ctx, hook_family, flow->backend_be, flow->backend_port_be);
+	copy_words(flow->vip_be, to->w);
+	copy_words(flow->backend_be, choice->w);
+	flow->vip_port_be = to->port_be;
+	flow->service = choice->service | flags;
+	flow->endpoint = choice->endpoint;
+	flow->generation = choice->generation;
+	/* Asked only where it may be needed: it lies in memory that is used for nothing else. */
+	flow->netns = frontend->flags & SVC_FRONTEND_TERMINATE ? bpf_get_netns_cookie(ctx) : 0;
+	flow->since = bpf_jiffies64() >> SVC_SINCE_SHIFT;
+	/* Last: from here on the record counts. */
+	*(volatile __be16 *)&flow->backend_port_be = choice->port_be;
+}
+
+/* For a socket that remembers something already, or has no record: the slow way. */
+static __noinline int start_flow_slowly(struct bpf_sock *sk, struct memory *memory,
+					struct svc_flow *flow, const struct frontend *frontend)
+{
+	int is_mapped_vip = is_mapped(flow->vip_be);
+
+	if (!(flow->service & SVC_FLOW_TCP) && backend_is_taken(memory, flow)) {
+		if (is_mapped_vip)
+			avoid_taken4(memory, flow, frontend);
+		else
+			avoid_taken6(memory, flow, frontend);
+	}
+	if (remember_slowly(sk, memory, flow))
+		return 1;
+	if (is_mapped_vip)
+		take_back(&counters4, service_of(flow));
+	else
+		take_back(&counters6, service_of(flow));
+	return 0;
+}
+
+/* Sends a socket to a backend that is chosen now. */
+static __always_inline int start_flow(struct bpf_sock_addr *ctx, struct bpf_sock *sk, __u64 cookie,
+				      struct memory *memory, const struct endpoint_address *to,
+				      int hook_family, const struct frontend *frontend, __u32 flags)
+{
+	struct choice choice = {};
+	struct svc_flow flow = {};
+	enum verdict verdict;
+
+	verdict = pick_backend(ctx, cookie, to, hook_family, frontend, &choice);
+	if (unlikely(verdict != TRANSLATED))
+		return refuse(verdict);
+	if (likely(!remembers(memory))) {
+		memory->record = claim_record(cookie);
+		if (likely(memory->record)) {
+			fill_flow(ctx, &memory->record->flow, to, frontend, &choice, flags);
+			write_address(ctx, hook_family, choice.w, choice.port_be);
+			return ALLOW;
+		}
+	}
+	fill_flow(ctx, &flow, to, frontend, &choice, flags);
+	/* No room for the reverse address: better no connection than one that lies. */
+	if (!start_flow_slowly(sk, memory, &flow, frontend))
+		return deny(ENOMEM);
+	write_address(ctx, hook_family, flow.backend_be, flow.backend_port_be);
 	return ALLOW;
 }
 
@@ -88,11 +147,12 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 	struct bpf_sock *sk = ctx->sk;
 	struct endpoint_address to;
 	struct frontend frontend = {};
-	struct svc_flow fresh = {}, *peer;
+	struct svc_flow *peer;
 	struct memory memory;
 	enum verdict verdict;
 	__u64 cookie;
-	int at, is_tcp, is_connected;
+	__u32 flags = SVC_FLOW_CONNECTED;
+	int is_connected = 0;
 
 	if (!sk)
 		return ALLOW;
@@ -108,48 +168,52 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 			forget_flows_to(sk, &memory, &to, 1);
 		return ALLOW;
 	}
-	is_tcp = ctx->protocol != IPPROTO_UDP;
-	is_connected = !is_tcp && sk->state == BPF_TCP_ESTABLISHED;
-	at = NOWHERE;
+	if (ctx->protocol == IPPROTO_UDP)
+		is_connected = sk->state == BPF_TCP_ESTABLISHED;
+	else
+		flags |= SVC_FLOW_TCP;
 	if (unlikely(remembers(&memory))) {
-		at = find_connected(&memory);
-		peer = flow_at(&memory, at);
+		memory.at = find_connected(&memory);
+		memory.keep_old = is_connected;
+		peer = flow_at(&memory, memory.at);
 		/* A UDP socket connected to this VIP that asks for it again stays where it is. */
 		if (peer && is_connected && flow_is_to(peer, &to) &&
 		    service_of(peer) == frontend.target >> 32 &&
 		    !(frontend.flags & SVC_FRONTEND_MAY_MOVE) && still_usable(peer, hook_family))
-			return send_along(ctx, hook_family, peer);
+			return go_on(ctx, hook_family, peer);
 	}
-	verdict = pick_backend(ctx, &memory, &to, hook_family, &frontend, &fresh);
-	fresh.service |= is_tcp ? SVC_FLOW_CONNECTED | SVC_FLOW_TCP : SVC_FLOW_CONNECTED;
-	/* No room for the reverse address: better no connection than one that lies. */
-	if (verdict == TRANSLATED && !remember(sk, cookie, &memory, &fresh, at, is_connected))
-		return deny(ENOMEM);
-	if (verdict == TRANSLATED)
-		return send_along(ctx, hook_family, &fresh);
-	count_flow(&fresh, hook_family, verdict);
-	return refuse(verdict);
+	return start_flow(ctx, sk, cookie, &memory, &to, hook_family, &frontend, flags);
 }
 
-/* A socket stays with its backend for as long as that backend is there. */
-static __always_inline int find_usable_flow(struct bpf_sock *sk, int hook_family,
-					    struct memory *memory, struct endpoint_address *to,
-					    const struct frontend *frontend, int *at)
+/*
+ * Where the flow is that this datagram belongs to. A socket stays with its backend for as long as
+ * that backend is there; 0 when it needs another one, in place of memory->at.
+ */
+static __always_inline struct svc_flow *find_usable_flow(struct bpf_sock *sk, int hook_family,
+							 struct memory *memory,
+							 const struct endpoint_address *to,
+							 const struct frontend *frontend)
 {
 	struct svc_flow *flow;
 
-	*at = NOWHERE;
 	if (sk->state == BPF_TCP_ESTABLISHED) {
 		/* The kernel hands a connected socket nothing from anybody but its peer. */
-		*at = find_connected(memory);
-		flow = flow_at(memory, *at);
+		memory->at = find_connected(memory);
+		flow = flow_at(memory, memory->at);
 		if (flow && flow_is_to(flow, to) && service_of(flow) == frontend->target >> 32)
-			return 1;
+			return flow;
 	}
-	*at = find_flow(memory, to);
-	flow = flow_at(memory, *at);
-	return flow && !(frontend->flags & SVC_FRONTEND_PER_DATAGRAM) &&
-	       service_of(flow) == frontend->target >> 32 && still_usable(flow, hook_family);
+	memory->at = find_flow(memory, to);
+	memory->keep_old = 1;
+	flow = flow_at(memory, memory->at);
+	if (!flow)
+		return 0;
+	if (!(frontend->flags & SVC_FRONTEND_PER_DATAGRAM) &&
+	    service_of(flow) == frontend->target >> 32 && still_usable(flow, hook_family))
+		return flow;
+	/* Only replies may still come from there. */
+	flow->service |= SVC_FLOW_PAST;
+	return 0;
 }
 
 static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family)
@@ -157,11 +221,10 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	struct bpf_sock *sk = ctx->sk;
 	struct endpoint_address to;
 	struct frontend frontend = {};
-	struct svc_flow fresh = {}, *flow;
+	struct svc_flow *flow;
 	struct memory memory;
 	enum verdict verdict;
 	__u64 cookie;
-	int at;
 
 	if (!sk)
 		return ALLOW;
@@ -178,23 +241,14 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 			forget_flows_to(sk, &memory, &to, 0);
 		return ALLOW;
 	}
-	if (find_usable_flow(sk, hook_family, &memory, &to, &frontend, &at)) {
-		flow = flow_at(&memory, at);
-		touch(&memory, at);
-		if (flow)
-			return send_along(ctx, hook_family, flow);
+	if (remembers(&memory)) {
+		flow = find_usable_flow(sk, hook_family, &memory, &to, &frontend);
+		if (flow) {
+			touch(&memory, memory.at);
+			return go_on(ctx, hook_family, flow);
+		}
 	}
-	verdict = pick_backend(ctx, &memory, &to, hook_family, &frontend, &fresh);
-	if (verdict == TRANSLATED) {
-		if (!remember(sk, cookie, &memory, &fresh, at, 1))
-			return deny(ENOMEM);
-		return send_along(ctx, hook_family, &fresh);
-	}
-	count_flow(&fresh, hook_family, verdict);
-	flow = flow_at(&memory, at);
-	if (flow)
-		flow->service |= SVC_FLOW_PAST;
-	return refuse(verdict);
+	return start_flow(ctx, sk, cookie, &memory, &to, hook_family, &frontend, 0);
 }
 
 /* recvmsg() and getpeername() show the address the application asked for. */

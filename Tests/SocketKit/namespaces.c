@@ -110,6 +110,11 @@ int sk_mount_bpf(const char *directory)
 	return mount("bpf", directory, "bpf", 0, "mode=0700") ? -errno : 0;
 }
 
+int sk_mount_file(const char *file, const char *at)
+{
+	return mount(file, at, 0, MS_BIND, 0) ? -errno : 0;
+}
+
 int sk_raise_file_limit(void)
 {
 	struct rlimit limit = {.rlim_cur = 1 << 18, .rlim_max = 1 << 18};

@@ -16,7 +16,6 @@
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
-
 #define RESULT(call) ((call) < 0 ? -errno : 0)
 
 struct any_address {
@@ -80,8 +79,8 @@ static int format(const struct sockaddr_storage *storage, struct sk_name *name)
 int sk_socket(enum sk_family family, enum sk_type type)
 {
 	int fd = socket(family == SK_IPV4 ? AF_INET : AF_INET6,
-			(type == SK_TCP ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			0);
+			(type == SK_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			type == SK_MPTCP ? IPPROTO_MPTCP : 0);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -274,37 +273,15 @@ int sk_own_name(int fd, struct sk_name *name)
 								     : format(&storage, name);
 }
 
-int sk_send_descriptor(int fd)
+unsigned long long sk_cookie(int fd)
 {
-	char control[CMSG_SPACE(sizeof(fd))] = {0}, byte = 'x';
-	struct iovec vector = {.iov_base = &byte, .iov_len = 1};
-	struct msghdr message = {
-		.msg_iov = &vector,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	int ends[2], result;
+	unsigned long long cookie = 0;
+	socklen_t length = sizeof(cookie);
 
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends))
-		return -errno;
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	result = RESULT(sendmsg(ends[0], &message, 0));
-	close(ends[0]);
-	if (!result)
-		return ends[1];
-	close(ends[1]);
-	return result;
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) ? 0 : cookie;
 }
 
-int sk_mptcp_socket(enum sk_family family)
+void sk_close(int fd)
 {
-	int fd = socket(family == SK_IPV4 ? AF_INET : AF_INET6,
-			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_MPTCP);
-
-	return fd < 0 ? -errno : fd;
+	close(fd);
 }

@@ -24,7 +24,7 @@ enum NamespaceThread {
       unsafe Unmanaged<AnyWork>.fromOpaque(argument).release()
       throw .system("starting a thread", errno: code)
     }
-    _ = unsafe pthread_join(thread, nil)
+    _ = pthread_join(thread, nil)
     guard let result = work.result else { throw .system("running a thread", errno: EINVAL) }
     return try result.get()
   }

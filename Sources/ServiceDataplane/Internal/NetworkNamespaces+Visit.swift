@@ -11,23 +11,23 @@ extension NetworkNamespaces {
   /// Namespaces are found by the processes in them, by bind mounts, and, when some are still
   /// missing, by the sockets that processes have open: nobody needs to be in a namespace.
   ///
-  /// - Parameter wanted: nil: all that processes or mounts show.
-  /// - Returns: those that were visited.
-  static func visit(
-    _ wanted: Set<UInt32>?,
-    _ body: @escaping @Sendable (UInt64) throws(DataplaneError) -> Void
-  ) throws(DataplaneError) -> Set<UInt32> {
-    try NamespaceThread.run { () throws(DataplaneError) -> Set<UInt32> in
-      var seen: Set<UInt32> = []
-      func isDone() -> Bool { wanted.map { $0.isSubset(of: seen) } ?? false }
+  /// - Parameter wanted: 0: all that processes or mounts show.
+  /// - Returns: what `body` returned in those that were visited.
+  static func visit<T: Sendable>(
+    _ wanted: Set<UInt32>,
+    _ body: @escaping @Sendable () throws(DataplaneError) -> T
+  ) throws(DataplaneError) -> [UInt32: T] {
+    try NamespaceThread.run { () throws(DataplaneError) -> [UInt32: T] in
+      var seen: [UInt32: T] = [:]
+      func isDone() -> Bool { wanted.allSatisfy { seen[$0] != nil } }
+      func isWanted(_ half: UInt32) -> Bool {
+        seen[half] == nil && (wanted.contains(half) || wanted.contains(0))
+      }
       func visit(_ namespace: Int32) throws(DataplaneError) {
         guard NamespaceThread.enter(namespace) else { return }
         let cookie = ck_netns_cookie()
         let half = UInt32(truncatingIfNeeded: cookie)
-        guard cookie != 0, wanted?.contains(half) ?? true, seen.insert(half).inserted else {
-          return
-        }
-        try body(cookie)
+        if cookie != 0 && isWanted(half) { seen[half] = try body() }
       }
       for path in try paths() + mounted() where !isDone() {
         let fd = unsafe open(path, O_RDONLY | O_CLOEXEC)
@@ -35,15 +35,16 @@ extension NetworkNamespaces {
         defer { close(fd) }
         try visit(fd)
       }
-      guard let wanted, !isDone() else { return seen }
+      let missing = wanted.subtracting(seen.keys).subtracting([0])
+      if missing.isEmpty { return seen }
       for pid in try processes() {
-        for name in (try? Files.list("/proc/\(pid)/fd")) ?? [] where !isDone() {
+        for name in (try? Files.list("/proc/\(pid)/fd")) ?? [] {
           guard let process = Int32(pid), let number = Int32(name) else { continue }
           var cookie: UInt64 = 0
           let fd = unsafe ck_socket_namespace(process, number, &cookie)
           guard fd >= 0 else { continue }
           defer { close(fd) }
-          if wanted.contains(UInt32(truncatingIfNeeded: cookie)) { try visit(fd) }
+          if missing.contains(UInt32(truncatingIfNeeded: cookie)) { try visit(fd) }
         }
       }
       return seen

@@ -13,7 +13,7 @@ extension Dataplane {
     // A record is without a process only if it was there before the walk and after it.
     let before = Set(tables.sockets.all().map(\.socket.cookie))
     let iterators = try bpf { () throws(BPFError) in
-      try SocketIterators([.listFiles], of: layout)
+      try SocketIterators([.listFiles, .readClocks], of: layout)
     }
     let users = try bpf { () throws(BPFError) in
       try iterators.iterator(.listFiles).read(as: svc_socket_user.self).map(
@@ -22,10 +22,14 @@ extension Dataplane {
     let records = tables.sockets.all().compactMap { record in
       before.contains(record.socket.cookie) ? SocketRecord(wire: record.socket) : nil
     }
+    let clocks = try bpf { () throws(BPFError) in
+      try iterators.iterator(.readClocks, over: BPFMap(pinned: layout.header)).read(
+        as: svc_clocks.self)
+    }
     let snapshot = try tables.readSnapshot()
     let dump = SocketDump(
       users: users, records: records, states: snapshot.states, places: places(of: users),
-      now: Clock.monotonicNanoseconds)
+      now: KernelClocks(wire: clocks.first ?? svc_clocks()))
     return (dump, snapshot)
   }
 

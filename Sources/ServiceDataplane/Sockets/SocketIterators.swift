@@ -14,13 +14,20 @@ struct SocketIterators: ~Copyable {
     case locateUDP = "locate_udp"
     /// The connected flows in `more_flows`: `svc_socket`. Of all network namespaces.
     case listMoreFlows = "list_more_flows"
-    /// Cookies of all sockets.
+    /// What `since` of a flow is now: one `UInt32`, over the map `header`.
+    case readClock = "read_clock"
+    /// Cookies of all sockets of a network namespace: those that have an address.
     case listTCP = "list_tcp"
     case listUDP = "list_udp"
+    /// Cookies of all sockets that processes have open.
+    case listOpen = "list_open"
     /// Who has which socket open, and what it uses: `svc_socket_user`. Of all processes.
     case listFiles = "list_files"
 
-    fileprivate var isOverFiles: Bool { self == .listFiles }
+    /// What time it is: one `svc_clocks`, over the map `header`.
+    case readClocks = "read_clocks"
+
+    fileprivate var isInFiles: Bool { self == .listFiles || self == .readClocks }
   }
 
   private let object: LoadedObject
@@ -32,7 +39,7 @@ struct SocketIterators: ~Copyable {
     _ programs: [Program], of layout: PinLayout,
     configure: (borrowing OpenObject) throws(BPFError) -> Void = { _ in }
   ) throws(BPFError) {
-    let compiled: CompiledObject = programs.contains(where: \.isOverFiles) ? .files : .sockets
+    let compiled: CompiledObject = programs.contains(where: \.isInFiles) ? .files : .sockets
     let open = try OpenObject(elf: compiled.elf, name: compiled.rawValue)
     try open.loadOnly(programs.map(\.rawValue))
     for name in open.mapNames {
@@ -49,4 +56,10 @@ struct SocketIterators: ~Copyable {
   }
 
   func map(_ name: String) throws(BPFError) -> BPFMap { try object.map(name) }
+
+  /// What `since` of a flow is at this moment. Needs `.readClock`.
+  func now(_ layout: PinLayout) throws(BPFError) -> UInt32 {
+    let header = try BPFMap(pinned: layout.header)
+    return try iterator(.readClock, over: header).read(as: UInt32.self).first ?? 0
+  }
 }

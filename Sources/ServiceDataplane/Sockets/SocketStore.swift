@@ -52,19 +52,54 @@ struct SocketStore: Sendable {
     return result
   }
 
+  // MARK: Writing
+
+  /// No program finds the record any more, once those that run now have ended.
+  func hide(_ record: Record) { setTag(of: record, to: 0) }
+
+  func show(_ record: Record) {
+    setTag(of: record, to: 0x80 | UInt8(record.socket.cookie / UInt64(SVC_SOCKET_SETS) & 0x7f))
+  }
+
+  private func setTag(of record: Record, to tag: UInt8) {
+    let sets = UInt32(SVC_SOCKET_SETS)
+    tags.publish(byte: tag, at: record.index % sets, offset: Int(record.index / sets))
+  }
+
+  /// Gives a hidden record back, as sock_release does, unless it was written meanwhile.
+  ///
+  /// - Returns: false when it was.
+  func release(_ record: Record) -> Bool {
+    let flow = records[record.index].flow
+    let old = record.socket.flow
+    guard flow.way == old.way, flow.endpoint == old.endpoint, flow.since == old.since,
+      records.exchange(
+        old.way.littleEndian, for: UInt64(old.vip_port_be).littleEndian, at: record.index,
+        offset: Self.wayOffset)
+    else { return false }
+    return records.exchange(
+      record.socket.cookie, for: 0, at: record.index, offset: Self.cookieOffset)
+  }
+
   /// Notes that nothing goes through this flow any more, unless its socket has replaced it.
   func markPast(_ record: Record) {
-    let service = UInt64(record.socket.flow.service)
-    let word =
-      UInt64(record.socket.flow.vip_port_be) | UInt64(record.socket.flow.backend_port_be) << 16
-      | service << 32
-    let past = word | UInt64(SVC_FLOW_PAST.rawValue) << 32
+    let way = record.socket.flow.way
+    let past = way | UInt64(SVC_FLOW_PAST.rawValue) << 32
     _ = records.exchange(
-      word.littleEndian, for: past.littleEndian, at: record.index, offset: Self.wayOffset)
+      way.littleEndian, for: past.littleEndian, at: record.index, offset: Self.wayOffset)
   }
 }
 
 extension svc_flow {
+  /// Made a moment before `now` (2 to 20 s, by the kernel's HZ), or later: the call that made it
+  /// may not have come to its end.
+  func isYoung(at now: UInt32) -> Bool { Int32(bitPattern: now &- since) < 128 }
+
+  /// Ports and service, as they lie in memory.
+  var way: UInt64 {
+    UInt64(vip_port_be) | UInt64(backend_port_be) << 16 | UInt64(service) << 32
+  }
+
   var isCurrent: Bool { backend_port_be != 0 && service & SVC_FLOW_PAST.rawValue == 0 }
   var isConnected: Bool { service & SVC_FLOW_CONNECTED.rawValue != 0 }
   var isTCP: Bool { service & SVC_FLOW_TCP.rawValue != 0 }

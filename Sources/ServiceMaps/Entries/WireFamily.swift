@@ -222,6 +222,7 @@ private func makeRecord(_ key: FrontendKey?, _ flags: UInt32, _ target: UInt64) 
     whenEmpty: flags & SVC_FRONTEND_DROP.rawValue != 0 ? .drop : .refuse,
     hasPolicy: flags & SVC_FRONTEND_POLICY.rawValue != 0,
     udpChoice: flags & SVC_FRONTEND_PER_DATAGRAM.rawValue != 0 ? .datagram : .socket,
+    isTerminated: flags & SVC_FRONTEND_TERMINATE.rawValue != 0,
     service: UInt32(truncatingIfNeeded: target >> 32), list: UInt32(truncatingIfNeeded: target))
 }
 
@@ -236,6 +237,7 @@ extension FrontendRecord {
     if !sourceRanges.isEmpty { flags |= SVC_FRONTEND_SOURCE_RANGES.rawValue }
     if hasPolicy { flags |= SVC_FRONTEND_POLICY.rawValue }
     if udpChoice == .datagram { flags |= SVC_FRONTEND_PER_DATAGRAM.rawValue }
+    if isTerminated { flags |= SVC_FRONTEND_TERMINATE.rawValue }
     return flags
   }
 }

@@ -15,15 +15,17 @@ extension SocketFlow {
       service: wire.service & UInt32(SVC_FLOW_SERVICE_MASK), endpoint: wire.endpoint,
       generation: wire.generation, namespace: wire.netns, since: wire.since)
   }
+}
 
-  /// The unit of `since`: 2^26 ns, 67 ms.
-  public static func units(ofNanoseconds nanoseconds: UInt64) -> UInt32 {
-    UInt32(truncatingIfNeeded: nanoseconds >> UInt64(SVC_SINCE_SHIFT))
+extension KernelClocks {
+  public init(wire: svc_clocks) {
+    self.init(jiffies: wire.jiffies, nanoseconds: wire.nanoseconds)
   }
 
-  static func nanoseconds(ofUnits units: UInt32) -> UInt64 {
-    UInt64(units) << UInt64(SVC_SINCE_SHIFT)
-  }
+  /// The unit of `SocketFlow.since`: 16 jiffies.
+  public var units: UInt32 { UInt32(truncatingIfNeeded: jiffies >> UInt64(SVC_SINCE_SHIFT)) }
+
+  static func jiffies(ofUnits units: UInt32) -> UInt64 { UInt64(units) << UInt64(SVC_SINCE_SHIFT) }
 }
 
 extension SocketUser {

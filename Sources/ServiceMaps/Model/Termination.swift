@@ -12,6 +12,15 @@ public struct Termination: OptionSet, Hashable, Sendable, CustomStringConvertibl
   /// What goes where nobody says anything: TCP learns of it by itself, connected UDP does not.
   public static let standard = Termination.udp
 
+  /// Whether sockets of this protocol are ended.
+  public func includes(_ transport: TransportProtocol) -> Bool {
+    switch transport {
+    case .tcp: contains(.tcp)
+    case .udp: contains(.udp)
+    default: false
+    }
+  }
+
   /// What may be written, for messages.
   public static let choices = "none, udp, tcp or tcp,udp"
 

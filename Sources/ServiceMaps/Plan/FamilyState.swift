@@ -122,6 +122,8 @@ public struct FrontendRecord: Hashable, Sendable {
   /// The service port has a policy (`ServiceRecord.hasPolicy`).
   public var hasPolicy: Bool
   public var udpChoice: UDPChoice
+  /// Sockets remember their network namespace, since they may have to be ended.
+  public var isTerminated: Bool
   /// Sorted; empty: everybody.
   public var sourceRanges: [IPPrefix]
   public var service: UInt32
@@ -129,14 +131,15 @@ public struct FrontendRecord: Hashable, Sendable {
 
   public init(
     key: FrontendKey, kind: FrontendKind, whenEmpty: EmptyVerdict = .refuse,
-    hasPolicy: Bool = false, udpChoice: UDPChoice = .socket, sourceRanges: [IPPrefix] = [],
-    service: UInt32, list: UInt32
+    hasPolicy: Bool = false, udpChoice: UDPChoice = .socket, isTerminated: Bool = false,
+    sourceRanges: [IPPrefix] = [], service: UInt32, list: UInt32
   ) {
     self.key = key
     self.kind = kind
     self.whenEmpty = whenEmpty
     self.hasPolicy = hasPolicy
     self.udpChoice = udpChoice
+    self.isTerminated = isTerminated
     self.sourceRanges = sourceRanges
     self.service = service
     self.list = list
@@ -241,7 +244,7 @@ public struct FamilyState: Sendable {
 
 extension ServicePortName {
   /// What is printed for a service port whose record is missing from the kernel.
-  static func unnamed(id: UInt32, transport: TransportProtocol) -> ServicePortName {
+  public static func unnamed(id: UInt32, transport: TransportProtocol) -> ServicePortName {
     ServicePortName(
       service: NamespacedName(namespace: "?", name: "service-\(id)"), port: "",
       transport: transport)

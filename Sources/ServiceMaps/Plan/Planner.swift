@@ -236,8 +236,9 @@ public struct Planner {
     FrontendRecord(
       key: frontend.key, kind: frontend.kind, whenEmpty: frontend.whenEmpty,
       hasPolicy: frontend.affinityTimeout != nil || frontend.algorithm != .random,
-      udpChoice: frontend.udpChoice, sourceRanges: frontend.sourceRanges, service: service,
-      list: list)
+      udpChoice: frontend.udpChoice,
+      isTerminated: frontend.termination.includes(frontend.key.transport),
+      sourceRanges: frontend.sourceRanges, service: service, list: list)
   }
 
   private mutating func deleteVanished(_ frontends: [Frontend]) {

@@ -42,10 +42,10 @@ public struct SocketDump: Sendable {
   ///   - users: of each socket that a process has open and that remembers something.
   ///   - records: all there are; those of no user's socket have no process.
   ///   - states: read after the two, so that what they name was there before.
-  ///   - now: CLOCK_MONOTONIC, in nanoseconds.
+  ///   - now: of the walk that found the users.
   public init(
     users: [SocketUser], records: [SocketRecord] = [], states: [FamilyState],
-    places: SocketPlaces = SocketPlaces(), now: UInt64
+    places: SocketPlaces = SocketPlaces(), now: KernelClocks
   ) {
     let services = Dictionary(
       states.map { ($0.family, FlowServices($0)) }, uniquingKeysWith: { first, _ in first })
@@ -53,7 +53,7 @@ public struct SocketDump: Sendable {
       let found = services[flow.vip.address.family]
       return Row(
         cookie: cookie, processes: [], localPort: 0, flow: flow, service: found?.name(of: flow),
-        backendState: found?.backendState(of: flow) ?? .gone, age: flow.age(atNanoseconds: now))
+        backendState: found?.backendState(of: flow) ?? .gone, age: now.age(since: flow.since))
     }
 
     // The processes that share a socket were not all asked at the same moment.

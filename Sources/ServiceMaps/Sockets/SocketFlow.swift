@@ -12,7 +12,7 @@ public struct SocketFlow: Hashable, Sendable {
   public var generation: UInt32
   /// The low half of the network namespace's cookie.
   public var namespace: UInt32
-  /// When the backend was chosen: `SocketFlow.units(ofNanoseconds:)` of CLOCK_MONOTONIC. It wraps.
+  /// When the backend was chosen: in units of `KernelClocks.units`. It wraps.
   public var since: UInt32
 
   public init(
@@ -29,14 +29,6 @@ public struct SocketFlow: Hashable, Sendable {
     self.generation = generation
     self.namespace = namespace
     self.since = since
-  }
-
-  /// Whole seconds since the backend was chosen. The kernel's clock is a coarse one, so what is
-  /// brand new may seem to come from the future.
-  public func age(atNanoseconds now: UInt64) -> UInt64 {
-    let units = Self.units(ofNanoseconds: now) &- since
-    guard units < 1 << 31 else { return 0 }
-    return Self.nanoseconds(ofUnits: units) / 1_000_000_000
   }
 }
 

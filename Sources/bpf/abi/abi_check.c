@@ -93,3 +93,4 @@ AT(svc_socket_user, cookie, 56);
 AT(svc_socket_user, local_be, 72);
 AT(svc_socket_user, command, 96);
 AT(svc_socket_user, state, 114);
+SIZE(svc_clocks, 16);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The records of sockets and the flows in them: for the hooks (sockets.h) and for iterators. */
+/*
+ * The records of sockets: found by tag, claimed, given back. A record belongs to one cookie, and
+ * every hook of one socket runs under that socket's lock; so only claiming has to be atomic.
+ */
 #pragma once
 
-#include "address.h"
 #include "maps.h"
 
 #define likely(condition) __builtin_expect(!!(condition), 1)
@@ -27,8 +29,6 @@ static __always_inline void count_event(__u32 event)
 	if (counter)
 		__sync_fetch_and_add(counter, 1);
 }
-
-/* Records */
 
 static __always_inline __u8 tag_of(__u64 cookie)
 {
@@ -75,7 +75,7 @@ static __always_inline struct svc_socket *claim_way(__u64 cookie, struct svc_soc
 {
 	struct svc_socket *record = record_at(cookie, way);
 
-	if (!record || record->cookie || __sync_val_compare_and_swap(&record->cookie, 0, cookie))
+	if (!record || __sync_val_compare_and_swap(&record->cookie, 0, cookie))
 		return 0;
 	*(volatile __u8 *)&tags->way[way] = tag_of(cookie);
 	return record;
@@ -131,40 +131,4 @@ static __always_inline void release_record(__u64 cookie)
 	record->flow.service = 0;
 	/* Not a plain store: it must come after the others on every processor. */
 	__sync_lock_test_and_set(&record->cookie, 0);
-}
-
-/* Flows */
-
-static __always_inline int flow_is_to(const struct svc_flow *flow,
-				      const struct endpoint_address *vip)
-{
-	return flow->vip_port_be == vip->port_be && same_words(flow->vip_be, vip->w);
-}
-
-static __always_inline int flow_is_from(const struct svc_flow *flow,
-					const struct endpoint_address *backend)
-{
-	return flow->backend_port_be == backend->port_be &&
-	       same_words(flow->backend_be, backend->w);
-}
-
-static __always_inline int flow_is_used(const struct svc_flow *flow)
-{
-	return flow->backend_port_be != 0;
-}
-
-static __always_inline int flow_is_current(const struct svc_flow *flow)
-{
-	return flow_is_used(flow) && !(flow->service & SVC_FLOW_PAST);
-}
-
-static __always_inline __u32 service_of(const struct svc_flow *flow)
-{
-	return flow->service & SVC_FLOW_SERVICE_MASK;
-}
-
-static __always_inline int same_way(const struct svc_flow *a, const struct svc_flow *b)
-{
-	return a->vip_port_be == b->vip_port_be && a->backend_port_be == b->backend_port_be &&
-	       same_words(a->vip_be, b->vip_be) && same_words(a->backend_be, b->backend_be);
 }

@@ -24,22 +24,56 @@ struct frontend {
 	__u32 index;
 };
 
+/* The backend that was chosen. */
+struct choice {
+	__be32 w[4];
+	__be16 port_be;
+	__u32 service;
+	__u32 endpoint;
+	__u32 generation;
+};
+
 /*
- * Atomic although the map is per CPU: with preempt=full another program of the
- * same CPU can come between load and store, and a count would be lost.
+ * Counts, and returns how many were counted before; 0 when there is no counter. Atomic although
+ * the map is per CPU: with preempt=full another program of the same CPU can come between load
+ * and store, and a count would be lost.
  */
-static __always_inline void count(void *counters, __u32 service, enum verdict verdict)
+static __always_inline __u64 count(void *counters, __u32 service, enum verdict verdict)
 {
 	struct svc_counters *c = bpf_map_lookup_elem(counters, &service);
 
 	if (!c)
-		return;
-	if (verdict == TRANSLATED)
-		__sync_fetch_and_add(&c->translated, 1);
-	else if (verdict == DENIED)
-		__sync_fetch_and_add(&c->denied, 1);
-	else
-		__sync_fetch_and_add(&c->refused, 1);
+		return 0;
+	if (likely(verdict == TRANSLATED))
+		return __sync_fetch_and_add(&c->translated, 1);
+	if (verdict == DENIED)
+		return __sync_fetch_and_add(&c->denied, 1);
+	return __sync_fetch_and_add(&c->refused, 1);
+}
+
+/* What was counted as translated was not, after all. */
+static __always_inline void take_back(void *counters, __u32 service)
+{
+	struct svc_counters *c = bpf_map_lookup_elem(counters, &service);
+
+	if (c)
+		__sync_fetch_and_add(&c->translated, -1);
+}
+
+/*
+ * A number below `limit`, uniform. The mixing function of splitmix64 makes it of what is at hand
+ * and never comes twice: the socket, how many choices this processor has made for the service,
+ * and the time. The kernel's generator would touch memory of its own, which costs as much as
+ * all the rest of the choice.
+ */
+static __always_inline __u32 draw(__u64 cookie, __u64 choices, __u32 limit)
+{
+	__u64 z = cookie * 0x9e3779b97f4a7c15ull + choices + (bpf_jiffies64() << 24);
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	z ^= z >> 31;
+	return (z >> 32) * limit >> 32;
 }
 
 static __always_inline void fill_key4(struct svc_key4 *key, const struct endpoint_address *to)
@@ -66,17 +100,17 @@ static __always_inline int same_key6(const struct svc_frontend6 *frontend,
 	       frontend->protocol == key->protocol;
 }
 
-static __always_inline void copy_backend4(struct svc_flow *flow, const struct svc_slot4 *slot)
+static __always_inline void copy_backend4(__be32 *w, const struct svc_slot4 *slot)
 {
-	flow->backend_be[0] = 0;
-	flow->backend_be[1] = 0;
-	flow->backend_be[2] = MAPPED_PREFIX;
-	flow->backend_be[3] = slot->addr_be;
+	w[0] = 0;
+	w[1] = 0;
+	w[2] = MAPPED_PREFIX;
+	w[3] = slot->addr_be;
 }
 
-static __always_inline void copy_backend6(struct svc_flow *flow, const struct svc_slot6 *slot)
+static __always_inline void copy_backend6(__be32 *w, const struct svc_slot6 *slot)
 {
-	copy_words(flow->backend_be, slot->addr_be);
+	copy_words(w, slot->addr_be);
 }
 
 /* What there may be at this address: enum svc_filter. */

@@ -150,14 +150,6 @@ static __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 se
 	return position;
 }
 
-static __always_inline void OF(set_backend)(struct svc_flow *flow, const struct OF(svc_slot) * slot)
-{
-	OF(copy_backend)(flow, slot);
-	flow->backend_port_be = slot->port_be;
-	flow->endpoint = slot->endpoint;
-	flow->generation = slot->generation;
-}
-
 struct OF(avoid) {
 	const struct memory *memory;
 	struct svc_flow other;
@@ -174,7 +166,10 @@ static long OF(avoid_step)(__u32 i, struct OF(avoid) * avoid)
 
 	if (!slot)
 		return 1;
-	OF(set_backend)(&avoid->other, slot);
+	OF(copy_backend)(avoid->other.backend_be, slot);
+	avoid->other.backend_port_be = slot->port_be;
+	avoid->other.endpoint = slot->endpoint;
+	avoid->other.generation = slot->generation;
 	if (backend_is_taken(avoid->memory, &avoid->other))
 		return 0;
 	avoid->found = 1;
@@ -182,13 +177,15 @@ static long OF(avoid_step)(__u32 i, struct OF(avoid) * avoid)
 }
 
 /*
- * Another backend of the list, to which no other VIP of this socket leads: then a reply's source
- * says which VIP it is from. When there is none, or a policy has chosen (`range` is 0 then), the
- * one chosen first stays.
+ * Another backend for a flow whose own is that of another VIP of this socket; then a reply's
+ * source says which VIP it is from. When there is none, or a policy has chosen, it stays.
  */
 static __noinline int OF(avoid_taken)(const struct memory *memory, struct svc_flow *flow,
-				      __u64 range)
+				      const struct frontend *frontend)
 {
+	__u32 list = (__u32)frontend->target;
+	__u64 *word = bpf_map_lookup_elem(&OF(lists), &list);
+	__u64 range = word ? *(volatile __u64 *)word : 0;
 	struct OF(avoid) avoid = {.memory = memory, .base = range >> 32, .backends = (__u32)range};
 	__u32 tries = SVC_MORE_FLOWS + 2;
 
@@ -196,7 +193,8 @@ static __noinline int OF(avoid_taken)(const struct memory *memory, struct svc_fl
 	avoid.start = bpf_get_prandom_u32();
 	if (avoid.backends < tries)
 		tries = avoid.backends;
-	bpf_loop(tries, OF(avoid_step), &avoid, 0);
+	if (!(frontend->flags & SVC_FRONTEND_POLICY))
+		bpf_loop(tries, OF(avoid_step), &avoid, 0);
 	if (avoid.found)
 		*flow = avoid.other;
 	else
@@ -205,41 +203,43 @@ static __noinline int OF(avoid_taken)(const struct memory *memory, struct svc_fl
 }
 
 /*
- * Chooses a backend and writes it into the flow. Whoever calls this counts what
- * becomes of it.
+ * Chooses a backend, and counts what becomes of it.
  *
  * A list is one word, read once; the slots it leads to are not reused before
  * this program has ended (ARCHITECTURE.md, "Publishing a change").
  */
-static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx,
-						     struct memory *memory,
+static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, __u64 cookie,
 						     const struct frontend *frontend,
-						     struct svc_flow *flow)
+						     struct choice *choice)
 {
 	__u32 service = frontend->target >> 32, list = (__u32)frontend->target;
 	__u64 *word = bpf_map_lookup_elem(&OF(lists), &list);
-	__u64 range = word ? *(volatile __u64 *)word : 0;
-	__u32 backends = (__u32)range;
+	__u64 range = word ? *(volatile __u64 *)word : 0, choices;
+	__u32 backends = (__u32)range, at = range >> 32;
 	struct OF(svc_slot) * slot;
-	__u32 at = range >> 32;
 
-	flow->service = service;
 	if (unlikely(frontend->flags & SVC_FRONTEND_SOURCE_RANGES) &&
-	    !OF(source_allowed)(ctx, frontend->index))
+	    !OF(source_allowed)(ctx, frontend->index)) {
+		count(&OF(counters), service, DENIED);
 		return DENIED;
-	if (unlikely(!backends))
+	}
+	if (unlikely(!backends)) {
+		count(&OF(counters), service, NO_BACKEND);
 		return frontend->flags & SVC_FRONTEND_DROP ? DROPPED : NO_BACKEND;
+	}
+	choices = count(&OF(counters), service, TRANSLATED);
 	if (unlikely(frontend->flags & SVC_FRONTEND_POLICY))
 		at += OF(choose_by_policy)(ctx, service, range);
 	else
-		at += ((__u64)bpf_get_prandom_u32() * backends) >> 32;
+		at += draw(cookie, choices, backends);
 	slot = bpf_map_lookup_elem(&OF(slots), &at);
 	if (!slot)
 		return NO_BACKEND;
-	OF(set_backend)(flow, slot);
-	if (unlikely(remembers(memory)) && ctx->protocol == IPPROTO_UDP &&
-	    backend_is_taken(memory, flow))
-		OF(avoid_taken)(memory, flow, frontend->flags & SVC_FRONTEND_POLICY ? 0 : range);
+	OF(copy_backend)(choice->w, slot);
+	choice->port_be = slot->port_be;
+	choice->service = service;
+	choice->endpoint = slot->endpoint;
+	choice->generation = slot->generation;
 	return TRANSLATED;
 }
 

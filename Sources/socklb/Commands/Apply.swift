@@ -51,8 +51,8 @@ struct Apply: ParsableCommand {
           objects, prune: prune, cidrs: allocation.cidrs,
           nodePorts: allocation.serviceNodePortRange)
       }
-      try session?.commit(change)
-      try Apply.report(change, output, suffix: dryRun ? " (dry run)" : "")
+      let ended = try session?.commit(change) ?? EndedSockets()
+      try Apply.report(change, ended, output, suffix: dryRun ? " (dry run)" : "")
     }
   }
 
@@ -78,11 +78,16 @@ struct Apply: ParsableCommand {
     return NodeOptions.compileOptions(node.settings(over: kept))
   }
 
-  static func report(_ change: Change, _ format: DumpFormat, suffix: String = "") throws {
-    guard format == .text else {
-      try Output.data(TableDump(change.table).render(.frontends, as: format))
-      return
+  static func report(
+    _ change: Change, _ ended: EndedSockets, _ format: DumpFormat, suffix: String = ""
+  ) throws {
+    switch format {
+    case .text:
+      let lines = change.changes.changes.map { "\($0)\(suffix)" } + ended.lines
+      try Output.data(Array(lines.map { $0 + "\n" }.joined().utf8))
+    case .json, .yaml:
+      let table = TableDump(change.table).render(.frontends, as: format)
+      try Output.data(ended.isEmpty ? table : ended.appended(to: table, as: format))
     }
-    try Output.data(Array(change.changes.changes.map { "\($0)\(suffix)\n" }.joined().utf8))
   }
 }

@@ -41,8 +41,7 @@ struct Delete: ParsableCommand {
       } else {
         change = try deleteServices(session)
       }
-      try session.commit(change)
-      try Apply.report(change, .text)
+      try Apply.report(change, session.commit(change), .text)
     }
   }
 

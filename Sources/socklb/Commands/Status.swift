@@ -20,7 +20,7 @@ struct Status: ParsableCommand {
       let report = StatusReport(
         common: common, dataplane: dataplane, attachments: try dataplane.attachments(),
         snapshot: try dataplane.tables.readSnapshot(withCounters: true),
-        problems: try dataplane.missingHooks())
+        problems: try dataplane.missingHooks(), termination: dataplane.terminationWay())
       report.snapshot.sayIfInconsistent()
       switch output {
       case .text: try Output.data(Array(report.text.utf8))

@@ -9,6 +9,7 @@ struct StatusReport {
   let snapshot: KernelTables.Snapshot
   /// `Dataplane.missingHooks`
   let problems: [String]
+  let termination: TerminationWay
 
   /// Every hook is attached to every cgroup, and every cgroup is there.
   var isHealthy: Bool { problems.isEmpty }
@@ -74,6 +75,7 @@ struct StatusReport {
         "\(pad(fill.family, 11)) service ports \(fill.services)/\(room.services), frontends "
           + "\(fill.frontends)/\(room.frontends), backends \(fill.backends)/\(room.backends)")
     }
+    lines.append("ends        sockets whose backend went away by \(termination)")
     lines.append("totals      \(totals.translated) translated, \(totals.refused) refused")
     return lines.joined(separator: "\n") + "\n"
   }
@@ -124,6 +126,7 @@ struct StatusReport {
             ])
           })
       ),
+      ("termination", .text(termination.description)),
       (
         "totals",
         .members([

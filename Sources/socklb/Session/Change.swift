@@ -96,7 +96,10 @@ struct WriteSession {
 
   /// Makes a change last: on disk first, so that a crash in between is mended by whoever comes
   /// next, then in the kernel. When the kernel fails, both go back.
-  func commit(_ change: Change) throws(DataplaneError) {
+  ///
+  /// - Returns: which sockets were ended, because their backend is gone with this change, or with
+  ///   one whose writer was killed.
+  func commit(_ change: Change) throws(DataplaneError) -> EndedSockets {
     let prepared = try dataplane.tables.prepare(change.table)
     let state = common.stateDirectory
     let bytes = change.changes.isChange || knownBytes == nil ? change.known.encode() : nil
@@ -121,6 +124,20 @@ struct WriteSession {
         try? dataplane.tables.commit(back)
       }
       throw error
+    }
+    return endLostSockets(after: prepared)
+  }
+
+  /// The change is made, whatever comes of this.
+  private func endLostSockets(after prepared: KernelTables.Preparation) -> EndedSockets {
+    do {
+      let ended = try dataplane.endLostSockets(after: prepared)
+      for warning in ended.warnings { Output.message(warning) }
+      try dataplane.sweepSockets()
+      return ended
+    } catch {
+      Output.message("warning: sockets whose backend went away were not ended: \(error)")
+      return EndedSockets()
     }
   }
 }

@@ -28,10 +28,10 @@ final class Cluster {
     try attach()
   }
 
-  func attach() throws {
+  func attach(options: [String] = []) throws {
     try sandbox.succeed(
       ["attach", "--cgroup", sandbox.cgroup, "--node-name", Self.nodeName, "--node-ip"]
-        + [Self.nodeAddress + ",fd00:192::11"])
+        + [Self.nodeAddress + ",fd00:192::11"] + options)
   }
 
   func apply(_ manifests: String..., viewOf node: String = Cluster.nodeName) throws {
@@ -118,6 +118,9 @@ final class Cluster {
     try check(code == 0, "ip \(commands): \(said)")
   }
 
+  /// Lets every pod answer whoever asked it.
+  func answerAll() throws { for pod in pods { try pod.answer() } }
+
   // MARK: Clients
 
   /// What a client came to: which pod answered, and whom it saw; or errno.
@@ -198,6 +201,10 @@ final class ClusterPod {
   let address6: String
   fileprivate let namespace: Int32
   private var servers: [(socket: Socket, type: sk_type)] = []
+  /// What runs in the pod.
+  var processes: [Process] = []
+  /// How many datagrams and connections came to its servers.
+  private(set) var asked = 0
 
   fileprivate init(
     _ name: String, _ nodeName: String, _ address: String, _ address6: String, _ namespace: Int32
@@ -217,7 +224,7 @@ final class ClusterPod {
   }
 
   /// Runs something in the pod's network namespace.
-  fileprivate func inside<T>(_ body: () throws -> T) throws -> T {
+  func inside<T>(_ body: () throws -> T) throws -> T {
     let before = try CallFailed.check(sk_own_network(), "the own namespace")
     defer { close(before) }
     try CallFailed.check(sk_enter_network(namespace), "entering \(name)")
@@ -239,15 +246,20 @@ final class ClusterPod {
     }
   }
 
+  /// Ends its servers; who asks is refused from now on.
+  func stopServing() { servers = [] }
+
   /// Says its name, and who asked, to all who wait.
-  fileprivate func answer() throws {
+  func answer() throws {
     for (socket, type) in servers {
       if type == SK_TCP {
         while let connection = try socket.accept() {
+          asked += 1
           try connection.send("\(name) \(try connection.peerName.address)")
         }
       } else {
         while let datagram = try socket.receive(within: 0) {
+          asked += 1
           try socket.send("\(name) \(datagram.from.address)", to: datagram.from)
         }
       }

@@ -45,17 +45,19 @@ enum Kube {
     """
   }
 
+  /// - Parameter zones: for which zone an endpoint is meant, by the pod's name.
   static func slice(
     _ service: String, _ pods: [ClusterPod], _ condition: Condition = .ready,
     ports: [String] = ["{name: http, port: 8080, protocol: TCP}"], suffix: String = "1",
-    labels: [String] = [], family: String = "IPv4"
+    labels: [String] = [], family: String = "IPv4", zones: [String: String] = [:]
   ) -> String {
     let endpoints = pods.map { pod in
-      """
-      {addresses: ["\(family == "IPv6" ? pod.address6 : pod.address)"], \
-      conditions: {\(condition.rawValue)}, nodeName: \(pod.nodeName), \
-      targetRef: {kind: Pod, name: \(pod.name), namespace: e2e}}
-      """
+      let zone = zones[pod.name].map { "hints: {forZones: [{name: \($0)}]}, " } ?? ""
+      return """
+        {addresses: ["\(family == "IPv6" ? pod.address6 : pod.address)"], \
+        conditions: {\(condition.rawValue)}, nodeName: \(pod.nodeName), \
+        \(zone)targetRef: {kind: Pod, name: \(pod.name), namespace: e2e}}
+        """
     }
     let allLabels = ["kubernetes.io/service-name: \(service)"] + labels
     return """

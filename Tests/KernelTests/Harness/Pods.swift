@@ -7,6 +7,8 @@ struct Pods {
   let places: [Place]
   private let sockets: [Socket]
 
+  var descriptors: [Int32] { sockets.map(\.descriptor) }
+
   init(_ variant: Variant, _ type: sk_type, _ numbers: some Sequence<Int>, port: Int = 8080) throws
   {
     self.variant = variant

@@ -70,8 +70,8 @@ import Testing
 
   @Test func choices_of_a_service() {
     let record = FrontendRecord(
-      key: v6, kind: .clusterIP, udpChoice: .datagram, service: 1, list: 2)
-    #expect(record.flags == 0x0801)
+      key: v6, kind: .clusterIP, udpChoice: .datagram, isTerminated: true, service: 1, list: 2)
+    #expect(record.flags == 0x1801)
     #expect(WireV6.record(WireV6.frontend(record)) == record)
     let name = ServicePortName(
       service: NamespacedName(namespace: "a", name: "b"), port: "", transport: .udp)

@@ -22,7 +22,10 @@ import Testing
     return state
   }()
 
-  static let second: UInt64 = 1_000_000_000
+  /// So many seconds after boot, on a kernel with HZ=250.
+  static func clocks(_ seconds: UInt64) -> KernelClocks {
+    KernelClocks(jiffies: 1 << 32 - 75_000 + seconds * 250, nanoseconds: seconds * 1_000_000_000)
+  }
 
   static func flow(
     to address: String = "10.0.0.1", vip: String = "10.96.0.10", service: UInt32 = 3,
@@ -32,7 +35,7 @@ import Testing
     SocketFlow(
       vip: backend(vip, 53), backend: backend(address, 53), transport: transport,
       isConnected: connected, service: service, endpoint: endpoint, generation: generation,
-      namespace: 7, since: SocketFlow.units(ofNanoseconds: 100 * second))
+      namespace: 7, since: clocks(100).units)
   }
 
   static func user(
@@ -49,7 +52,7 @@ import Testing
     _ users: [SocketUser], _ records: [SocketRecord] = [], _ places: SocketPlaces = .init()
   ) -> SocketDump {
     SocketDump(
-      users: users, records: records, states: [state], places: places, now: 292 * second)
+      users: users, records: records, states: [state], places: places, now: clocks(292))
   }
 
   static let oneLine = """
@@ -158,16 +161,27 @@ import Testing
   func ages(_ seconds: UInt64, _ text: String) {
     let dump = SocketDump(
       users: [Self.user(1, 12, Self.flow())], states: [Self.state],
-      now: (100 + seconds) * Self.second)
+      now: Self.clocks(100 + seconds))
     #expect(dump.string().hasSuffix(" age=\(text)\n"))
   }
 
   @Test func ageWrapsAndDoesNotGoBelowZero() {
-    var flow = Self.flow()
-    #expect(flow.age(atNanoseconds: 99 * Self.second) == 0)
-    // The unit wraps after 9 years.
-    flow.since = .max - 14
-    #expect(flow.age(atNanoseconds: 1 << 26) == 1)
+    #expect(Self.clocks(99).age(since: Self.clocks(100).units) == 0)
+    let later = KernelClocks(jiffies: 16 * 250, nanoseconds: Self.clocks(20_000).nanoseconds)
+    #expect(KernelClocks(jiffies: 1 << 36 + 16 * 250, nanoseconds: 0).units == later.units)
+    #expect(Self.clocks(20_000).age(since: Self.clocks(20_000).units &- 125) == 8)
+  }
+
+  @Test(arguments: [100, 250, 300, 1000] as [UInt64], [1, 60, 280, 320, 3600, 40_000_000])
+  func frequencyIsFound(_ frequency: UInt64, _ seconds: UInt64) {
+    // The jiffies began a little later than the clock.
+    let jiffies = 1 << 32 - 300 * frequency + seconds * frequency - frequency / 50
+    let clocks = KernelClocks(jiffies: jiffies, nanoseconds: seconds * 1_000_000_000)
+    #expect(clocks.frequency == frequency)
+  }
+
+  @Test func frequencyFiveMinutesAfterBoot() {
+    #expect(KernelClocks(jiffies: 1 << 32, nanoseconds: 300_000_000_000).frequency == 250)
   }
 
   @Test func otherFormats() {

@@ -17,6 +17,8 @@ enum sk_family {
 enum sk_type {
 	SK_TCP,
 	SK_UDP,
+	/* TCP to the application; the connections below belong to the kernel. */
+	SK_MPTCP,
 };
 
 struct sk_name {
@@ -50,9 +52,61 @@ int sk_want_destination(int fd);
 int sk_close_at_once(int fd);
 int sk_peer_name(int fd, struct sk_name *name);
 int sk_own_name(int fd, struct sk_name *name);
-/* Sends a descriptor to a new Unix socket, which is returned: nobody has received it yet. */
-int sk_send_descriptor(int fd);
-int sk_mptcp_socket(enum sk_family family);
+/* SO_COOKIE; 0 when the kernel does not say. */
+unsigned long long sk_cookie(int fd);
+void sk_close(int fd);
+
+/* many.c */
+/* So many sockets, connected; each bound to `from` unless that is null. `count` or -errno. */
+int sk_many_connect(int *fds, int count, enum sk_family family, enum sk_type type,
+		    const char *from, const char *to, int port);
+/* How many of them have another peer than this one, or none. */
+int sk_many_wrong_peers(const int *fds, int count, const char *address, int port);
+void sk_many_close(const int *fds, int count);
+/* Puts a descriptor into a message (SCM_RIGHTS) between two new sockets, and takes it out. */
+int sk_pass(int fd, int between[2]);
+int sk_take(int between);
+
+struct sk_place {
+	char address[SK_TEXT];
+	int port;
+};
+
+struct sk_world {
+	enum sk_family family;
+	/* Services for UDP and TCP. */
+	struct sk_place vip[2];
+	/* A service without endpoints, and one whose endpoint refuses. */
+	struct sk_place empty;
+	struct sk_place closed;
+	/* A backend of both VIPs. */
+	struct sk_place pod;
+	/* Connections that come in here are closed. */
+	int listener[16];
+	int listeners;
+};
+
+/* So many sockets, one after the other, live and end; how many were not as they should be, and
+ * how those had lived. */
+int sk_live(const struct sk_world *world, int lives, unsigned *bad_ways);
+/* What they did, by the number of the bit: the name of a way to live. */
+const char *sk_way(int way);
+/* A process that has so many sockets connected to the VIPs, until it is killed; its pid. */
+int sk_hold(const struct sk_world *world, int count);
+
+/*
+ * A process with so many sockets bound to `from` and connected to the world's first VIP. It closes
+ * every other one and makes as many anew, and says how many have another peer than the VIP.
+ */
+struct sk_crowd {
+	int pid;
+	int pipe;
+};
+int sk_crowd_start(struct sk_crowd *crowd, const struct sk_world *world, const char *from,
+		   int count);
+int sk_crowd_wrong_peers(struct sk_crowd *crowd);
+int sk_crowd_replace(struct sk_crowd *crowd);
+void sk_crowd_end(struct sk_crowd *crowd);
 
 /* namespaces.c */
 int sk_new_namespaces(void);
@@ -66,6 +120,8 @@ int sk_loopback_up(void);
 /* Makes an address, or with a shorter prefix a range, one of this host's own. */
 int sk_add_address(const char *address, int prefix);
 int sk_mount_bpf(const char *directory);
+/* Puts a file in the place of another one, for this mount namespace. */
+int sk_mount_file(const char *file, const char *at);
 /* Raises the limit of open files as far as it goes; the new limit. */
 int sk_raise_file_limit(void);
 

@@ -45,6 +45,8 @@ enum svc_frontend_flags {
 	SVC_FRONTEND_POLICY = 1 << 10,
 	/* UDP only: a backend is chosen for each datagram, not for each socket. */
 	SVC_FRONTEND_PER_DATAGRAM = 1 << 11,
+	/* Sockets are ended when their backend goes: their namespace is remembered. */
+	SVC_FRONTEND_TERMINATE = 1 << 12,
 };
 
 /* A UDP socket that connects to the same VIP again gets another backend, perhaps. */
@@ -298,12 +300,12 @@ struct svc_flow {
 	__u32 service;
 	__u32 endpoint;
 	__u32 generation; /* of the endpoint when it was chosen */
-	__u32 netns;	  /* low half of the network namespace's cookie */
-	__u32 since;	  /* CLOCK_MONOTONIC_COARSE, in units of 2^SVC_SINCE_SHIFT ns */
+	__u32 netns;	  /* low half of the network namespace's cookie; 0: not known */
+	__u32 since;	  /* jiffies (boot: -300 s) >> SVC_SINCE_SHIFT */
 };
 
 #define SVC_FLOW_SERVICE_MASK 0xffffff
-#define SVC_SINCE_SHIFT 26
+#define SVC_SINCE_SHIFT 4
 
 enum svc_flow_flags {
 	/* Of connect(); else of sendto() or sendmsg() on a socket that names its destinations. */
@@ -401,6 +403,12 @@ struct svc_socket_user {
 	__u8 state; /* TCP_ESTABLISHED, ... */
 	__u8 zero;
 	__u32 zero2;
+};
+
+/* Two clocks at one moment: with them user space turns `since` into seconds. */
+struct svc_clocks {
+	__u64 jiffies;
+	__u64 nanoseconds; /* CLOCK_MONOTONIC */
 };
 
 /* events: PERCPU_ARRAY of __u64, counted since attach. */
