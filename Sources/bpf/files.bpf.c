@@ -53,19 +53,41 @@ static __always_inline int is_in_use(const struct svc_flow *flow,
 	       (!(flow->service & SVC_FLOW_CONNECTED) || flow_is_from(flow, peer));
 }
 
+struct writing {
+	struct seq_file *seq;
+	struct svc_more_flows *more;
+	struct svc_socket_user *user;
+	struct endpoint_address peer;
+	int written;
+};
+
+static __always_inline void write_flow(struct writing *writing)
+{
+	if (!is_in_use(&writing->user->flow, &writing->peer))
+		return;
+	bpf_seq_write(writing->seq, writing->user, sizeof(*writing->user));
+	writing->written = 1;
+}
+
+static long write_step(__u32 i, struct writing *writing)
+{
+	writing->user->flow = writing->more->flow[i % SVC_MORE_FLOWS];
+	write_flow(writing);
+	return 0;
+}
+
 SEC("iter/task_file")
 int list_files(struct bpf_iter__task_file *ctx)
 {
+	struct svc_socket_user user = {};
+	struct writing writing = {.user = &user, .seq = ctx->meta->seq};
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct svc_socket_user user = {};
-	struct svc_more_flows *more = 0;
 	struct svc_socket_tags *tags;
-	struct endpoint_address peer;
 	struct svc_socket *record;
 	struct socket *socket;
 	struct sock *sk;
-	int has_more, found = 0;
+	int has_more;
 	__u32 way;
 
 	if (!task || !file)
@@ -77,21 +99,20 @@ int list_files(struct bpf_iter__task_file *ctx)
 	if (!sk ||
 	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
 		return NEXT;
-	user.state = sk->__sk_common.skc_state;
 	user.cookie = cookie_of_record(sk);
 	tags = tags_of_set(user.cookie);
 	if (!user.cookie || !tags)
 		return NEXT;
-
 	record = find_record(user.cookie, tags, &way);
 	has_more = record ? record->flow.service & SVC_FLOW_MORE : tags->was_full;
 	if (has_more)
-		more = bpf_sk_storage_get(&more_flows, sk, 0, 0);
-	if (!record && !more)
+		writing.more = bpf_sk_storage_get(&more_flows, sk, 0, 0);
+	if (!record && !writing.more)
 		return NEXT;
 
-	read_peer(&sk->__sk_common, &peer);
+	read_peer(&sk->__sk_common, &writing.peer);
 	read_local(&sk->__sk_common, &user);
+	user.state = sk->__sk_common.skc_state;
 	user.netns = sk->__sk_common.skc_net.net->net_cookie;
 	user.netns_inode = sk->__sk_common.skc_net.net->ns.inum;
 	user.pid = task->tgid;
@@ -99,22 +120,14 @@ int list_files(struct bpf_iter__task_file *ctx)
 	if (record) {
 		user.flow = record->flow;
 		/* Else it was given back meanwhile, and perhaps to another socket. */
-		if (*(volatile __u64 *)&record->cookie == user.cookie &&
-		    is_in_use(&user.flow, &peer)) {
-			bpf_seq_write(ctx->meta->seq, &user, sizeof(user));
-			found = 1;
-		}
+		if (*(volatile __u64 *)&record->cookie == user.cookie)
+			write_flow(&writing);
 	}
-	for (int i = 0; more && i < SVC_MORE_FLOWS; i++) {
-		user.flow = more->flow[i];
-		if (is_in_use(&user.flow, &peer)) {
-			bpf_seq_write(ctx->meta->seq, &user, sizeof(user));
-			found = 1;
-		}
-	}
-	if (!found) {
+	if (writing.more)
+		bpf_loop(SVC_MORE_FLOWS, write_step, &writing, 0);
+	if (!writing.written) {
 		user.flow.backend_port_be = 0;
-		bpf_seq_write(ctx->meta->seq, &user, sizeof(user));
+		bpf_seq_write(writing.seq, &user, sizeof(user));
 	}
 	return NEXT;
 }
