@@ -159,9 +159,11 @@ import Testing
     (40_000_000, "462d23h"),
   ])
   func ages(_ seconds: UInt64, _ text: String) {
+    // A unit later: the flow was stamped at the beginning of one.
+    var now = Self.clocks(100 + seconds)
+    now.jiffies += 16
     let dump = SocketDump(
-      users: [Self.user(1, 12, Self.flow())], states: [Self.state],
-      now: Self.clocks(100 + seconds))
+      users: [Self.user(1, 12, Self.flow())], states: [Self.state], now: now)
     #expect(dump.string().hasSuffix(" age=\(text)\n"))
   }
 
