@@ -93,162 +93,296 @@ static __always_inline void fill_flow(struct bpf_sock_addr *ctx, struct svc_flow
 	*(volatile __be16 *)&flow->backend_port_be = choice->port_be;
 }
 
-/* For a socket that remembers something already, or has no record: the slow way. */
-static __noinline int start_flow_slowly(struct bpf_sock *sk, struct memory *memory,
-					struct svc_flow *flow, const struct frontend *frontend)
-{
-	int is_mapped_vip = is_mapped(flow->vip_be);
+/*
+ * What a hook has found out. The hooks themselves do what is common, in a straight line; what is
+ * rare is in functions of its own, so that the processor need not fetch it.
+ */
+struct request {
+	struct endpoint_address to;
+	struct frontend frontend;
+	__u64 cookie;
+	__u32 flags; /* enum svc_flow_flags, of a flow that begins */
+	__u32 is_service;
+};
 
-	if (!(flow->service & SVC_FLOW_TCP) && backend_is_taken(memory, flow)) {
-		if (is_mapped_vip)
-			avoid_taken4(memory, flow, frontend);
-		else
-			avoid_taken6(memory, flow, frontend);
+#define RARELY(name, hook_family)                                              \
+	static __noinline int name##hook_family(struct bpf_sock_addr *ctx,     \
+						const struct request *request) \
+	{                                                                      \
+		return name(ctx, request, hook_family);                        \
 	}
-	if (remember_slowly(sk, memory, flow))
-		return 1;
-	if (is_mapped_vip)
-		take_back(&counters4, service_of(flow));
-	else
-		take_back(&counters6, service_of(flow));
-	return 0;
-}
 
-/* Sends a socket to a backend that is chosen now. */
-static __always_inline int start_flow(struct bpf_sock_addr *ctx, struct bpf_sock *sk, __u64 cookie,
-				      struct memory *memory, const struct endpoint_address *to,
-				      int hook_family, const struct frontend *frontend, __u32 flags)
+/* Sends a socket to the backend that was chosen, and remembers that where there is room. */
+static __always_inline int begin_flow(struct bpf_sock_addr *ctx, const struct request *request,
+				      int hook_family, struct bpf_sock *sk, struct memory *memory,
+				      const struct choice *choice)
 {
-	struct choice choice = {};
 	struct svc_flow flow = {};
-	enum verdict verdict;
+	int is_v4;
 
-	verdict = pick_backend(ctx, cookie, to, hook_family, frontend, &choice);
-	if (unlikely(verdict != TRANSLATED))
-		return refuse(verdict);
-	if (likely(!remembers(memory))) {
-		memory->record = claim_record(cookie);
-		if (likely(memory->record)) {
-			fill_flow(ctx, &memory->record->flow, to, frontend, &choice, flags);
-			write_address(ctx, hook_family, choice.w, choice.port_be);
-			return ALLOW;
-		}
+	fill_flow(ctx, &flow, &request->to, &request->frontend, choice, request->flags);
+	is_v4 = is_mapped(flow.vip_be);
+	if (!(request->flags & SVC_FLOW_TCP) && backend_is_taken(memory, &flow)) {
+		if (is_v4)
+			avoid_taken4(memory, &flow, &request->frontend);
+		else
+			avoid_taken6(memory, &flow, &request->frontend);
 	}
-	fill_flow(ctx, &flow, to, frontend, &choice, flags);
 	/* No room for the reverse address: better no connection than one that lies. */
-	if (!start_flow_slowly(sk, memory, &flow, frontend))
+	if (!remember(sk, memory, &flow)) {
+		if (is_v4)
+			take_back(&counters4, service_of(&flow));
+		else
+			take_back(&counters6, service_of(&flow));
 		return deny(ENOMEM);
+	}
 	write_address(ctx, hook_family, flow.backend_be, flow.backend_port_be);
 	return ALLOW;
 }
 
-static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family)
+/* The first way of its set is not free for this socket. */
+static __always_inline int begin_elsewhere(struct bpf_sock_addr *ctx, const struct request *request,
+					   const struct choice *choice, int hook_family)
 {
+	struct memory memory = {.at = NOWHERE};
 	struct bpf_sock *sk = ctx->sk;
-	struct endpoint_address to;
-	struct frontend frontend = {};
-	struct svc_flow *peer;
-	struct memory memory;
-	enum verdict verdict;
-	__u64 cookie;
-	__u32 flags = SVC_FLOW_CONNECTED;
-	int is_connected = 0;
 
 	if (!sk)
 		return ALLOW;
-	read_address(ctx, hook_family, &to);
-	verdict = find_frontend(&to, hook_family, ctx->protocol, &frontend);
-	/* A refused connect() leaves the socket as it was. */
-	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
+	memory.record = claim_other_way(request->cookie);
+	return begin_flow(ctx, request, hook_family, sk, &memory, choice);
+}
+
+static __noinline int begin_elsewhere4(struct bpf_sock_addr *ctx, const struct request *request,
+				       const struct choice *choice)
+{
+	return begin_elsewhere(ctx, request, choice, 4);
+}
+
+static __noinline int begin_elsewhere6(struct bpf_sock_addr *ctx, const struct request *request,
+				       const struct choice *choice)
+{
+	return begin_elsewhere(ctx, request, choice, 6);
+}
+
+/* Sends a socket that remembers nothing to a backend. */
+static __always_inline int begin_first_flow(struct bpf_sock_addr *ctx,
+					    const struct request *request, int hook_family,
+					    struct svc_socket_tags *tags)
+{
+	struct choice choice = {};
+	struct svc_socket *record;
+	enum verdict verdict;
+
+	verdict = pick_backend(ctx, request->cookie, &request->to, hook_family, &request->frontend,
+			       &choice);
+	if (unlikely(verdict != TRANSLATED))
 		return refuse(verdict);
-	cookie = bpf_get_socket_cookie(ctx);
-	recall(sk, cookie, &memory);
-	if (verdict == NOT_A_SERVICE) {
-		if (unlikely(remembers(&memory)))
-			forget_flows_to(sk, &memory, &to, 1);
+	record = claim_way(request->cookie, tags, 0);
+	if (likely(record)) {
+		fill_flow(ctx, &record->flow, &request->to, &request->frontend, &choice,
+			  request->flags);
+		write_address(ctx, hook_family, choice.w, choice.port_be);
 		return ALLOW;
 	}
-	if (ctx->protocol == IPPROTO_UDP)
-		is_connected = sk->state == BPF_TCP_ESTABLISHED;
-	else
-		flags |= SVC_FLOW_TCP;
-	if (unlikely(remembers(&memory))) {
+	return hook_family == 4 ? begin_elsewhere4(ctx, request, &choice)
+				: begin_elsewhere6(ctx, request, &choice);
+}
+
+/* Sends a socket that may remember something to a backend. */
+static __always_inline int begin_next_flow(struct bpf_sock_addr *ctx, const struct request *request,
+					   int hook_family, struct bpf_sock *sk,
+					   struct svc_socket_tags *tags, struct memory *memory)
+{
+	struct choice choice = {};
+	enum verdict verdict;
+
+	verdict = pick_backend(ctx, request->cookie, &request->to, hook_family, &request->frontend,
+			       &choice);
+	if (verdict != TRANSLATED)
+		return refuse(verdict);
+	if (!remembers(memory))
+		memory->record = claim_record(request->cookie, tags);
+	return begin_flow(ctx, request, hook_family, sk, memory, &choice);
+}
+
+/* connect() of a socket that may remember something. */
+static __always_inline int connect_again(struct bpf_sock_addr *ctx, const struct request *request,
+					 int hook_family)
+{
+	struct svc_socket_tags *tags = tags_of_set(request->cookie);
+	struct bpf_sock *sk = ctx->sk;
+	struct svc_flow *peer;
+	struct memory memory;
+	int is_connected;
+
+	if (!sk || !tags)
+		return ALLOW;
+	recall(sk, request->cookie, tags, &memory);
+	if (!request->is_service) {
+		if (remembers(&memory))
+			forget_flows_to(sk, &memory, &request->to, 1);
+		return ALLOW;
+	}
+	if (remembers(&memory)) {
+		is_connected = !(request->flags & SVC_FLOW_TCP) && sk->state == BPF_TCP_ESTABLISHED;
 		memory.at = find_connected(&memory);
 		memory.keep_old = is_connected;
 		peer = flow_at(&memory, memory.at);
 		/* A UDP socket connected to this VIP that asks for it again stays where it is. */
-		if (peer && is_connected && flow_is_to(peer, &to) &&
-		    service_of(peer) == frontend.target >> 32 &&
-		    !(frontend.flags & SVC_FRONTEND_MAY_MOVE) && still_usable(peer, hook_family))
+		if (peer && is_connected && flow_is_to(peer, &request->to) &&
+		    service_of(peer) == request->frontend.target >> 32 &&
+		    !(request->frontend.flags & SVC_FRONTEND_MAY_MOVE) &&
+		    still_usable(peer, hook_family))
 			return go_on(ctx, hook_family, peer);
 	}
-	return start_flow(ctx, sk, cookie, &memory, &to, hook_family, &frontend, flags);
+	return begin_next_flow(ctx, request, hook_family, sk, tags, &memory);
+}
+
+RARELY(connect_again, 4)
+RARELY(connect_again, 6)
+
+static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family)
+{
+	struct request request = {};
+	struct svc_socket_tags *tags;
+	enum verdict verdict;
+
+	if (!ctx->sk)
+		return ALLOW;
+	read_address(ctx, hook_family, &request.to);
+	verdict = find_frontend(&request.to, hook_family, ctx->protocol, &request.frontend);
+	/* A refused connect() leaves the socket as it was. */
+	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
+		return refuse(verdict);
+	request.is_service = verdict == TRANSLATED;
+	request.cookie = bpf_get_socket_cookie(ctx);
+	tags = tags_of_set(request.cookie);
+	if (!tags)
+		return ALLOW;
+	request.flags = ctx->protocol == IPPROTO_UDP ? SVC_FLOW_CONNECTED
+						     : SVC_FLOW_CONNECTED | SVC_FLOW_TCP;
+	if (likely(has_nothing(request.cookie, word_of(tags)))) {
+		if (verdict == NOT_A_SERVICE)
+			return ALLOW;
+		return begin_first_flow(ctx, &request, hook_family, tags);
+	}
+	return hook_family == 4 ? connect_again4(ctx, &request) : connect_again6(ctx, &request);
 }
 
 /*
- * Where the flow is that this datagram belongs to. A socket stays with its backend for as long as
+ * Where the flow is that a datagram belongs to. A socket stays with its backend for as long as
  * that backend is there; 0 when it needs another one, in place of memory->at.
  */
-static __always_inline struct svc_flow *find_usable_flow(struct bpf_sock *sk, int hook_family,
-							 struct memory *memory,
-							 const struct endpoint_address *to,
-							 const struct frontend *frontend)
+static __always_inline struct svc_flow *find_usable_flow(struct bpf_sock *sk,
+							 const struct request *request,
+							 int hook_family, struct memory *memory)
 {
+	__u32 service = request->frontend.target >> 32;
 	struct svc_flow *flow;
 
 	if (sk->state == BPF_TCP_ESTABLISHED) {
 		/* The kernel hands a connected socket nothing from anybody but its peer. */
 		memory->at = find_connected(memory);
 		flow = flow_at(memory, memory->at);
-		if (flow && flow_is_to(flow, to) && service_of(flow) == frontend->target >> 32)
+		if (flow && flow_is_to(flow, &request->to) && service_of(flow) == service)
 			return flow;
 	}
-	memory->at = find_flow(memory, to);
+	memory->at = find_flow(memory, &request->to);
 	memory->keep_old = 1;
 	flow = flow_at(memory, memory->at);
 	if (!flow)
 		return 0;
-	if (!(frontend->flags & SVC_FRONTEND_PER_DATAGRAM) &&
-	    service_of(flow) == frontend->target >> 32 && still_usable(flow, hook_family))
+	if (!(request->frontend.flags & SVC_FRONTEND_PER_DATAGRAM) && service_of(flow) == service &&
+	    still_usable(flow, hook_family))
 		return flow;
 	/* Only replies may still come from there. */
 	flow->service |= SVC_FLOW_PAST;
 	return 0;
 }
 
-static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family)
+/* A datagram of a socket that may remember something. */
+static __always_inline int send_again(struct bpf_sock_addr *ctx, const struct request *request,
+				      int hook_family)
 {
+	struct svc_socket_tags *tags = tags_of_set(request->cookie);
 	struct bpf_sock *sk = ctx->sk;
-	struct endpoint_address to;
-	struct frontend frontend = {};
-	struct svc_flow *flow;
 	struct memory memory;
-	enum verdict verdict;
-	__u64 cookie;
+	struct svc_flow *flow;
 
-	if (!sk)
+	if (!sk || !tags)
 		return ALLOW;
-	read_address(ctx, hook_family, &to);
-	if (unlikely(is_send_to_peer(sk, hook_family, &to)))
-		return ALLOW;
-	verdict = find_frontend(&to, hook_family, ctx->protocol, &frontend);
-	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
-		return refuse(verdict);
-	cookie = bpf_get_socket_cookie(ctx);
-	recall(sk, cookie, &memory);
-	if (verdict == NOT_A_SERVICE) {
-		if (unlikely(remembers(&memory)))
-			forget_flows_to(sk, &memory, &to, 0);
+	recall(sk, request->cookie, tags, &memory);
+	if (!request->is_service) {
+		if (remembers(&memory))
+			forget_flows_to(sk, &memory, &request->to, 0);
 		return ALLOW;
 	}
 	if (remembers(&memory)) {
-		flow = find_usable_flow(sk, hook_family, &memory, &to, &frontend);
+		flow = find_usable_flow(sk, request, hook_family, &memory);
 		if (flow) {
 			touch(&memory, memory.at);
 			return go_on(ctx, hook_family, flow);
 		}
 	}
-	return start_flow(ctx, sk, cookie, &memory, &to, hook_family, &frontend, 0);
+	return begin_next_flow(ctx, request, hook_family, sk, tags, &memory);
+}
+
+RARELY(send_again, 4)
+RARELY(send_again, 6)
+
+/* The flow of a socket that has one and sends along it again; 0 when it is not so simple. */
+static __always_inline struct svc_flow *
+only_flow(struct bpf_sock *sk, const struct request *request, int hook_family, __u64 tags)
+{
+	__u64 lanes = matching_lanes(request->cookie, tags);
+	struct svc_socket *record;
+
+	if (!lanes || request->frontend.flags & SVC_FRONTEND_PER_DATAGRAM ||
+	    sk->state == BPF_TCP_ESTABLISHED)
+		return 0;
+	record = record_at(request->cookie, way_of_lane(lanes));
+	if (!record || record->cookie != request->cookie ||
+	    record->flow.service & (SVC_FLOW_MORE | SVC_FLOW_PAST) ||
+	    service_of(&record->flow) != request->frontend.target >> 32 ||
+	    !flow_is_used(&record->flow) || !flow_is_to(&record->flow, &request->to) ||
+	    !still_usable(&record->flow, hook_family))
+		return 0;
+	return &record->flow;
+}
+
+static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family)
+{
+	struct request request = {};
+	struct bpf_sock *sk = ctx->sk;
+	struct svc_socket_tags *tags;
+	struct svc_flow *flow;
+	enum verdict verdict;
+
+	if (!sk)
+		return ALLOW;
+	read_address(ctx, hook_family, &request.to);
+	if (unlikely(is_send_to_peer(sk, hook_family, &request.to)))
+		return ALLOW;
+	verdict = find_frontend(&request.to, hook_family, ctx->protocol, &request.frontend);
+	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
+		return refuse(verdict);
+	request.is_service = verdict == TRANSLATED;
+	request.cookie = bpf_get_socket_cookie(ctx);
+	tags = tags_of_set(request.cookie);
+	if (!tags)
+		return ALLOW;
+	if (verdict == NOT_A_SERVICE) {
+		if (likely(has_nothing(request.cookie, word_of(tags))))
+			return ALLOW;
+	} else if (has_nothing(request.cookie, word_of(tags))) {
+		return begin_first_flow(ctx, &request, hook_family, tags);
+	} else {
+		flow = only_flow(sk, &request, hook_family, word_of(tags));
+		if (likely(flow))
+			return go_on(ctx, hook_family, flow);
+	}
+	return hook_family == 4 ? send_again4(ctx, &request) : send_again6(ctx, &request);
 }
 
 /* recvmsg() and getpeername() show the address the application asked for. */
@@ -257,11 +391,17 @@ static __always_inline int on_recvmsg(struct bpf_sock_addr *ctx, int hook_family
 	struct bpf_sock *sk = ctx->sk;
 	struct endpoint_address from;
 	const struct svc_flow *flow;
+	struct svc_socket_tags *tags;
 	struct memory memory;
+	__u64 cookie;
 
 	if (!sk)
 		return ALLOW;
-	recall(sk, bpf_get_socket_cookie(ctx), &memory);
+	cookie = bpf_get_socket_cookie(ctx);
+	tags = tags_of_set(cookie);
+	if (!tags || likely(has_nothing(cookie, word_of(tags))))
+		return ALLOW;
+	recall(sk, cookie, tags, &memory);
 	if (!remembers(&memory))
 		return ALLOW;
 	read_address(ctx, hook_family, &from);
@@ -275,14 +415,20 @@ static __always_inline int on_getpeername(struct bpf_sock_addr *ctx, int hook_fa
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct endpoint_address peer_address;
+	struct svc_socket_tags *tags;
 	const struct svc_flow *peer;
 	struct memory memory;
+	__u64 cookie;
 
 	if (!sk)
 		return ALLOW;
-	recall(sk, bpf_get_socket_cookie(ctx), &memory);
-	if (!remembers(&memory) && ctx->protocol == IPPROTO_MPTCP)
-		recall_record(cookie_of_subflow(sk), &memory);
+	cookie = bpf_get_socket_cookie(ctx);
+	if (unlikely(ctx->protocol == IPPROTO_MPTCP))
+		cookie = cookie_of_subflow(sk);
+	tags = tags_of_set(cookie);
+	if (!tags || likely(has_nothing(cookie, word_of(tags))))
+		return ALLOW;
+	recall(sk, cookie, tags, &memory);
 	if (!remembers(&memory))
 		return ALLOW;
 	read_address(ctx, hook_family, &peer_address);
@@ -312,8 +458,13 @@ HOOK(getpeername6, on_getpeername, 6)
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock *sk)
 {
-	release_record(bpf_get_socket_cookie(sk));
-	if (sk->protocol == IPPROTO_MPTCP)
-		release_record(cookie_of_subflow(sk));
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct svc_socket_tags *tags;
+
+	if (unlikely(sk->protocol == IPPROTO_MPTCP))
+		cookie = cookie_of_subflow(sk);
+	tags = tags_of_set(cookie);
+	if (tags && unlikely(matching_lanes(cookie, word_of(tags))))
+		release_record(cookie, tags);
 	return ALLOW;
 }

@@ -267,6 +267,11 @@ private func perVariant(_ variant: Variant) -> [KernelTest] {
       let (_, server) = try listeners.accept()
       let parted = try connect(variant, SK_UDP, to: vip)
       try parted.disconnect()
+      // This one has a port of its own, so it is still to be seen.
+      let bound = try Socket(variant, SK_UDP)
+      try bound.bind(variant.pod(2, port: 5353))
+      try bound.connect(vip)
+      try bound.disconnect()
       let elsewhere = try connect(variant, SK_UDP, to: vip)
       try elsewhere.connect(pod)
       // Disconnected, which runs no program, and then a server's, connected to the same place.
@@ -275,7 +280,8 @@ private func perVariant(_ variant: Variant) -> [KernelTest] {
       try reused.connect(pod)
       try dataplane.serve([])
       try checkEqual(try dataplane.endLostSockets().services.isEmpty, way.exists, "ended")
-      try way.expect([names, direct, directTCP, server, elsewhere, reused, parted], ended: false)
+      try way.expect(
+        [names, direct, directTCP, server, elsewhere, reused, parted, bound], ended: false)
       try direct.send("x")
       try pods.echo()
       try checkEqual(try direct.receive()?.from, pod, "the reply to a direct connection")

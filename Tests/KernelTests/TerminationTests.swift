@@ -29,7 +29,8 @@ private func rightSockets(_ variant: Variant) -> [KernelTest] {
         with: directSender, to: pod.seen(variant, 53), isConnected: false, "direct, unconnected")
       // Servers: on the port of the service in the client's pod, and the pod's own.
       let server = try client.socket(variant, SK_UDP)
-      try server.bind(Place(variant == .v4 ? "0.0.0.0" : "::", 53))
+      try server.bind(
+        Place(variant == .v4 ? "0.0.0.0" : variant == .v6 ? "::" : "::ffff:0.0.0.0", 53))
       let replies = try pod.socket(variant, SK_UDP)
       try replies.connect(client.seen(variant, 53))
       let idle = try client.socket(variant, SK_UDP)

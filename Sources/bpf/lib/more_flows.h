@@ -223,20 +223,13 @@ static __always_inline int takes_backend(const struct svc_flow *other, const str
 	       same_words(other->backend_be, flow->backend_be) && !same_way(other, flow);
 }
 
-static long taken_step(__u32 i, struct walk *walk)
-{
-	if (!takes_backend(&walk->more->flow[i % SVC_MORE_FLOWS], walk->flow))
-		return 0;
-	walk->found = i;
-	return 1;
-}
-
+/* A plain loop: every round ends the same way, so the verifier need not try them all. */
 __noinline int backend_is_taken_in_more(struct svc_more_flows *more, const struct svc_flow *flow)
 {
-	struct walk walk = {.more = more, .flow = flow, .found = NOWHERE};
-
 	if (!more || !flow)
 		return 0;
-	bpf_loop(SVC_MORE_FLOWS, taken_step, &walk, 0);
-	return walk.found != NOWHERE;
+	for (int i = 0; i < SVC_MORE_FLOWS; i++)
+		if (takes_backend(&more->flow[i], flow))
+			return 1;
+	return 0;
 }

@@ -16,9 +16,11 @@
 #define LANE_NUMBERS 0x0020406080a0c0e0ull
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define WAY_HIGH_BITS 0x0080808080808080ull
+#define WAS_FULL_BITS 0xff00000000000000ull
 #define WAY_OF_LANE(number) (number)
 #else
 #define WAY_HIGH_BITS 0x8080808080808000ull
+#define WAS_FULL_BITS 0xffull
 #define WAY_OF_LANE(number) (7 - (number))
 #endif
 
@@ -49,19 +51,43 @@ static __always_inline struct svc_socket_tags *tags_of_set(__u64 cookie)
 	return bpf_map_lookup_elem(&socket_tags, &set);
 }
 
+/*
+ * The high bit of each byte whose tag is that of the cookie. A wrong one is among them now and
+ * then; the cookie in the record tells.
+ */
+static __always_inline __u64 matching_lanes(__u64 cookie, __u64 tags)
+{
+	__u64 differs = tags ^ tag_of(cookie) * TAG_LANES;
+
+	return (differs - TAG_LANES) & ~differs & WAY_HIGH_BITS;
+}
+
+static __always_inline __u64 word_of(const struct svc_socket_tags *tags)
+{
+	return *(volatile __u64 *)tags;
+}
+
+/* For sure neither a record nor anything in more_flows. */
+static __always_inline int has_nothing(__u64 cookie, __u64 tags)
+{
+	return !(matching_lanes(cookie, tags) | (tags & WAS_FULL_BITS));
+}
+
+static __always_inline __u32 way_of_lane(__u64 lanes)
+{
+	return WAY_OF_LANE(((lanes & -lanes) >> 7) * LANE_NUMBERS >> 61);
+}
+
 /* The record of a cookie, and its way. */
 static __always_inline struct svc_socket *
 find_record(__u64 cookie, const struct svc_socket_tags *tags, __u32 *way)
 {
-	__u64 differs = *(volatile __u64 *)tags ^ tag_of(cookie) * TAG_LANES;
-	/* The high bit of each byte that is zero; a wrong one now and then is found out below. */
-	__u64 lanes = (differs - TAG_LANES) & ~differs & WAY_HIGH_BITS;
+	__u64 lanes = matching_lanes(cookie, word_of(tags));
 
 	for (int i = 0; i < SVC_SOCKET_WAYS && unlikely(lanes); i++) {
-		__u64 lane = (lanes & -lanes) >> 7;
 		struct svc_socket *record;
 
-		*way = WAY_OF_LANE(lane * LANE_NUMBERS >> 61);
+		*way = way_of_lane(lanes);
 		record = record_at(cookie, *way);
 		if (record && *(volatile __u64 *)&record->cookie == cookie)
 			return record;
@@ -102,26 +128,19 @@ static __noinline struct svc_socket *claim_other_way(__u64 cookie)
  * A record of its own for a socket that has none; 0 when its set is full. The first free way is
  * taken, so that records that come and go are few and stay in the processor's cache.
  */
-static __always_inline struct svc_socket *claim_record(__u64 cookie)
+static __always_inline struct svc_socket *claim_record(__u64 cookie, struct svc_socket_tags *tags)
 {
-	struct svc_socket_tags *tags = tags_of_set(cookie);
-	struct svc_socket *record;
+	struct svc_socket *record = claim_way(cookie, tags, 0);
 
-	if (!tags)
-		return 0;
-	record = claim_way(cookie, tags, 0);
 	return likely(record) ? record : claim_other_way(cookie);
 }
 
 /* The tag goes first: whoever claims the record next sets it anew. */
-static __always_inline void release_record(__u64 cookie)
+static __always_inline void release_record(__u64 cookie, struct svc_socket_tags *tags)
 {
-	struct svc_socket_tags *tags = tags_of_set(cookie);
 	struct svc_socket *record;
 	__u32 way;
 
-	if (!tags)
-		return;
 	record = find_record(cookie, tags, &way);
 	if (!record)
 		return;

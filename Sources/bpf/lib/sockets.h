@@ -20,18 +20,15 @@ struct memory {
 };
 
 /* Finds what this socket remembers; nothing, for most sockets. */
-static __always_inline void recall(struct bpf_sock *sk, __u64 cookie, struct memory *memory)
+static __always_inline void recall(struct bpf_sock *sk, __u64 cookie,
+				   const struct svc_socket_tags *tags, struct memory *memory)
 {
-	struct svc_socket_tags *tags = tags_of_set(cookie);
 	__u32 way;
-	int has_more = 0;
+	int has_more;
 
-	memory->record = 0;
-	memory->more = 0;
 	memory->at = NOWHERE;
 	memory->keep_old = 0;
-	if (!tags)
-		return;
+	memory->more = 0;
 	memory->record = find_record(cookie, tags, &way);
 	if (memory->record)
 		has_more = memory->record->flow.service & SVC_FLOW_MORE;
@@ -39,16 +36,6 @@ static __always_inline void recall(struct bpf_sock *sk, __u64 cookie, struct mem
 		has_more = *(volatile __u8 *)&tags->was_full;
 	if (unlikely(has_more))
 		memory->more = bpf_sk_storage_get(&more_flows, sk, 0, 0);
-}
-
-/* The record of another cookie than that of the socket at hand. */
-static __always_inline void recall_record(__u64 cookie, struct memory *memory)
-{
-	struct svc_socket_tags *tags = tags_of_set(cookie);
-	__u32 way;
-
-	memory->more = 0;
-	memory->record = tags && cookie ? find_record(cookie, tags, &way) : 0;
 }
 
 static __always_inline int remembers(const struct memory *memory)
@@ -113,11 +100,11 @@ static __noinline int find_connected(struct memory *memory)
 }
 
 /*
- * Remembers a flow of a socket that has others, or whose set is full; 0 when there is no memory.
+ * Remembers a flow in place of the one at memory->at, if there is one; 0 when there is no memory.
  * Without memory to keep what it replaces, late replies from there show the backend's address.
  */
-static __noinline int remember_slowly(struct bpf_sock *sk, struct memory *memory,
-				      const struct svc_flow *flow)
+static __noinline int remember(struct bpf_sock *sk, struct memory *memory,
+			       const struct svc_flow *flow)
 {
 	struct svc_flow *old, past;
 
