@@ -43,6 +43,11 @@ check "delete without anything" 64 '-f' delete "${place[@]}"
 check "delete service without a name" 64 NAMESPACE/NAME delete service "${place[@]}"
 check "delete service a/b/c" 64 'a/b/c' delete service a/b/c "${place[@]}"
 check "dump of an unknown view" 64 frontends dump nonsense "${place[@]}"
+check "dump sockets without privilege" 77 'CAP_BPF.*CAP_PERFMON' dump sockets "${place[@]}"
+check "a filter for another view" 64 'dump sockets' dump frontends --service web "${place[@]}"
+check "a filter that is no Service" 64 'NAMESPACE/NAME' dump sockets --service a/b/c "${place[@]}"
+check "a filter that is no backend" 64 'ADDRESS' dump sockets --backend 10.0.0.1:http "${place[@]}"
+check "a filter that is no pid" 64 'pid' dump sockets --pid init "${place[@]}"
 check "an unknown format" 64 yaml dump -o xml "${place[@]}"
 check "a service CIDR that is none" 64 service-cidr apply --service-cidr 10.96.0.0 -f - "${place[@]}"
 check "more services than there can be" 64 max-services attach --max-services 0 "${place[@]}"
@@ -60,6 +65,7 @@ if [ "$(id -u)" = 0 ]; then
 		# shellcheck disable=SC2086 # words
 		check "$change, not attached" 1 'not attached.*socklb attach' $change "${place[@]}"
 	done
+	check "dump sockets, not attached" 1 'not attached.*socklb attach' dump sockets "${place[@]}"
 	unprivileged=("${as_before[@]}")
 fi
 check "dump, not attached" 1 'socklb attach' dump "${place[@]}"

@@ -1,17 +1,31 @@
 /// What the process may do (capabilities(7)).
 public enum Capabilities {
-  private static let needed: [(name: String, bit: UInt64)] = [
-    ("CAP_BPF", 39), ("CAP_NET_ADMIN", 12),
-  ]
-  /// Includes what CAP_BPF allows, since 5.8 split that off.
+  /// A capability by name and number.
+  struct Capability: Sendable {
+    var name: String
+    var bit: UInt64
+    /// It is a part of CAP_SYS_ADMIN that 5.8 split off.
+    var isPartOfAdministration = false
+  }
+
+  private static let bpf = Capability(name: "CAP_BPF", bit: 39, isPartOfAdministration: true)
+  private static let netAdmin = Capability(name: "CAP_NET_ADMIN", bit: 12)
+  private static let perfmon = Capability(
+    name: "CAP_PERFMON", bit: 38, isPartOfAdministration: true)
   private static let systemAdministrator: UInt64 = 21
 
   /// - Throws: `.notPermitted` with what is missing to load programs and attach them.
-  public static func check() throws(DataplaneError) {
+  public static func check() throws(DataplaneError) { try check([bpf, netAdmin]) }
+
+  /// - Throws: `.notPermitted` with what is missing to load iterators, which read kernel memory.
+  public static func checkIterators() throws(DataplaneError) { try check([bpf, perfmon]) }
+
+  private static func check(_ needed: [Capability]) throws(DataplaneError) {
     guard let effective = try effective() else { return }
     func has(_ bit: UInt64) -> Bool { effective >> bit & 1 == 1 }
     let missing = needed.filter { capability in
-      !has(capability.bit) && !(capability.name == "CAP_BPF" && has(systemAdministrator))
+      !has(capability.bit)
+        && !(capability.isPartOfAdministration && has(systemAdministrator))
     }
     guard missing.isEmpty else { throw .notPermitted(missing: missing.map(\.name)) }
   }

@@ -100,6 +100,9 @@ public struct KernelTables: Sendable {
     }
   }
 
+  /// The cookie of the network namespace that attach ran in; 0 when it is not known.
+  var hostNetworkNamespace: UInt64 { header[0].host_netns }
+
   public var layoutVersion: UInt32 { header[0].layout_version }
 
   public var instance: Instance {

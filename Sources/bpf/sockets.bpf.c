@@ -15,9 +15,8 @@
 #include "lib/kernel.h"
 #include "lib/maps.h"
 #include "lib/more_flows.h"
+#include "lib/peer.h"
 #include "lib/records.h"
-
-#define AF_INET6 10
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -30,29 +29,10 @@ extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak;
 /* A program that returns 1 is called again for the same socket. */
 #define NEXT 0
 
-static __always_inline __u64 cookie_of(const struct sock_common *sk)
-{
-	return sk->skc_cookie.counter;
-}
-
 /* Not what is left of a socket (TIME_WAIT), nor what may become one (NEW_SYN_RECV). */
 static __always_inline int is_full(const struct sock_common *sk)
 {
 	return sk->skc_state != BPF_TCP_TIME_WAIT && sk->skc_state != BPF_TCP_NEW_SYN_RECV;
-}
-
-static __always_inline void read_peer(const struct sock_common *sk, struct endpoint_address *peer)
-{
-	peer->port_be = sk->skc_dport;
-	if (sk->skc_family == AF_INET6) {
-		for (int i = 0; i < 4; i++)
-			peer->w[i] = sk->skc_v6_daddr.in6_u.u6_addr32[i];
-	} else {
-		peer->w[0] = 0;
-		peer->w[1] = 0;
-		peer->w[2] = MAPPED_PREFIX;
-		peer->w[3] = sk->skc_daddr;
-	}
 }
 
 /* The flow that user space found: the endpoint that it leads to is gone, and stays so. */

@@ -74,7 +74,7 @@ let allTests: [KernelTest] =
   connectTests + refusalTests + datagramTests + threadTests + stickyTests + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
-  + commandTests
+  + commandTests + socketDumpTests
   + manifestTests + stateTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + complaintTests + terminationTests + lostSocketTests + socketLifeTests + flowTests

@@ -86,3 +86,18 @@ int sk_die_with_parent(void)
 {
 	return prctl(PR_SET_PDEATHSIG, SIGKILL) ? -errno : 0;
 }
+
+int sk_fork_idle(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid)
+		return pid;
+	sk_die_with_parent();
+	/* The parent may have ended before. */
+	while (getppid() != 1)
+		sk_sleep(1000);
+	_exit(0);
+}

@@ -7,11 +7,14 @@ public enum CompiledObject: String, Sendable {
   case socklb
   /// Iterators over sockets: sockets.bpf.c.
   case sockets
+  /// An iterator over open files: files.bpf.c.
+  case files
 
   private var base64: StaticString {
     switch self {
     case .socklb: EmbeddedObject.socklb
     case .sockets: EmbeddedObject.sockets
+    case .files: EmbeddedObject.files
     }
   }
 

@@ -1,7 +1,7 @@
 import BPFLoader
 import BPFObject
 
-/// Programs of Sources/bpf/sockets.bpf.c, loaded for one command: they work on the maps of the
+/// Programs of Sources/bpf/sockets.bpf.c or files.bpf.c, loaded for one command: they work on the maps of the
 /// data plane that is attached, and are gone when this value is.
 struct SocketIterators: ~Copyable {
   /// The raw value is the program's name.
@@ -21,16 +21,26 @@ struct SocketIterators: ~Copyable {
     case listUDP = "list_udp"
     /// Cookies of all sockets that processes have open.
     case listOpen = "list_open"
+    /// Who has which socket open, and what it uses: `svc_socket_user`. Of all processes.
+    case listFiles = "list_files"
+
+    /// What time it is: one `svc_clocks`, over the map `header`.
+    case readClocks = "read_clocks"
+
+    fileprivate var isInFiles: Bool { self == .listFiles || self == .readClocks }
   }
 
   private let object: LoadedObject
 
-  /// - Parameter configure: may size the maps that are not the data plane's.
+  /// - Parameters:
+  ///   - programs: of one of the two files.
+  ///   - configure: may size the maps that are not the data plane's.
   init(
     _ programs: [Program], of layout: PinLayout,
     configure: (borrowing OpenObject) throws(BPFError) -> Void = { _ in }
   ) throws(BPFError) {
-    let open = try OpenObject(elf: CompiledObject.sockets.elf, name: "sockets")
+    let compiled: CompiledObject = programs.contains(where: \.isInFiles) ? .files : .sockets
+    let open = try OpenObject(elf: compiled.elf, name: compiled.rawValue)
     try open.loadOnly(programs.map(\.rawValue))
     for name in open.mapNames {
       let pin = name == "header" ? layout.header : layout.map(name)

@@ -11,6 +11,15 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+	__u64 net_cookie;
+};
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -19,6 +28,9 @@ struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	int skc_bound_dev_if;
+	struct {
+		struct net *net;
+	} skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	struct {
@@ -39,9 +51,14 @@ struct socket {
 	struct sock *sk;
 };
 
+struct task_struct {
+	int tgid;
+	struct task_struct *group_leader;
+	char comm[16];
+};
+
 struct file;
 struct seq_file;
-struct task_struct;
 struct udp_sock;
 
 struct bpf_iter_meta {

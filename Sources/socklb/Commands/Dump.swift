@@ -3,28 +3,76 @@ import ServiceDataplane
 import ServiceMaps
 
 struct Dump: ParsableCommand {
-  /// What can be dumped: views of the table, or the known objects.
+  /// What can be dumped: views of the table, sockets, or the known objects.
   enum View: String, ExpressibleByArgument, CaseIterable {
-    case services, frontends, backends, counters, affinity, objects, all
+    case services, frontends, backends, counters, sockets, affinity, objects, all
   }
 
   static let configuration = CommandConfiguration(
     abstract: "Print what the kernel does now, read from the maps.",
     discussion: """
       Text is one greppable line per entry, sorted. `objects` prints what apply remembers, as \
-      manifests that apply reads again; it comes from the state directory.
+      manifests that apply reads again; it comes from the state directory. `sockets` prints who uses \
+      services now: processes, local address, VIP, backend, Service, state, age. It asks about the \
+      open files of all processes, and needs CAP_BPF and CAP_PERFMON.
       """)
 
   @OptionGroup var common: CommonOptions
 
-  @Argument(help: "services, frontends, backends, counters, affinity, objects or all.")
+  @Argument(
+    help: "services, frontends, backends, counters, sockets, affinity, objects or all.")
   var view: View = .frontends
 
   @Option(name: .shortAndLong, help: "text, json or yaml.")
   var output: DumpFormat = .text
 
+  @Option(
+    name: .long, parsing: .singleValue,
+    help: ArgumentHelp(
+      "Of sockets: only those that use this Service; NAME is one in `default`.",
+      valueName: "namespace/name[:port]"))
+  var service: [String] = []
+
+  @Option(
+    name: .long, parsing: .singleValue,
+    help: ArgumentHelp(
+      "Of sockets: only those that are sent to this backend.", valueName: "address[:port]"))
+  var backend: [String] = []
+
+  @Option(
+    name: .long, parsing: .singleValue,
+    help: ArgumentHelp("Of sockets: only those that this process has open.", valueName: "pid"))
+  var pid: [UInt32] = []
+
+  func validate() throws {
+    if view != .sockets, !service.isEmpty || !backend.isEmpty || !pid.isEmpty {
+      throw ValidationError("--service, --backend and --pid are for `dump sockets`")
+    }
+    _ = try filter()
+  }
+
+  private func filter() throws -> SocketDump.Filter {
+    SocketDump.Filter(
+      services: try service.map { text in
+        guard let filter = SocketServiceFilter(text) else {
+          throw ValidationError("--service: '\(text)' is no NAMESPACE/NAME[:PORT]")
+        }
+        return filter
+      },
+      backends: try backend.map { text in
+        guard let filter = SocketBackendFilter(text) else {
+          throw ValidationError("--backend: '\(text)' is no ADDRESS[:PORT]")
+        }
+        return filter
+      }, pids: Set(pid))
+  }
+
   func run() throws {
     try common.run {
+      if view == .sockets {
+        try dumpSockets()
+        return
+      }
       if view == .affinity {
         try dumpAffinity()
         return
@@ -46,6 +94,16 @@ struct Dump: ParsableCommand {
       let dump = TableDump(snapshot.table, counters: snapshot.counters)
       try Output.data(dump.render(tableView, as: output))
     }
+  }
+
+  /// Who uses services now.
+  private func dumpSockets() throws {
+    try Capabilities.checkIterators()
+    let dataplane = try Dataplane(pin: common.pin)
+    try dataplane.checkLayout()
+    let (sockets, snapshot) = try dataplane.readSockets()
+    snapshot.sayIfInconsistent()
+    try Output.data(sockets.filtered(filter()).render(as: output))
   }
 
   /// Who is held to which backend by session affinity.

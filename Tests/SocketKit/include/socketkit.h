@@ -134,6 +134,8 @@ int sk_wait_child(int pid, int milliseconds);
 void sk_catch_signals(void);
 int sk_caught_signal(void);
 int sk_die_with_parent(void);
+/* A child that has all the descriptors of its parent, and waits to be killed. */
+int sk_fork_idle(void);
 long sk_milliseconds(void);
 void sk_sleep(int milliseconds);
 

@@ -387,6 +387,30 @@ struct svc_located {
 	__u32 protocol;
 };
 
+/*
+ * What an iterator over open files says: one process has this socket, and one flow of the socket
+ * is in use. A socket that remembers flows, none of which is in use, comes once, with no flow.
+ */
+struct svc_socket_user {
+	struct svc_flow flow;
+	__u64 cookie;	    /* by which the socket's record is found */
+	__u64 netns;	    /* cookie of the network namespace */
+	__be32 local_be[4]; /* IPv4 is ::ffff:a.b.c.d */
+	__u32 netns_inode;
+	__u32 pid; /* in the first pid namespace */
+	char command[16];
+	__be16 local_port_be;
+	__u8 state; /* TCP_ESTABLISHED, ... */
+	__u8 zero;
+	__u32 zero2;
+};
+
+/* Two clocks at one moment: with them user space turns `since` into seconds. */
+struct svc_clocks {
+	__u64 jiffies;
+	__u64 nanoseconds; /* CLOCK_MONOTONIC */
+};
+
 /* events: PERCPU_ARRAY of __u64, counted since attach. */
 enum svc_event {
 	/* Two VIPs of one socket had to share a backend: its replies show the one written to last. */
