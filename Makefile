@@ -18,7 +18,7 @@ ZSH_COMPLETION := $(SHARE)/zsh/site-functions/_socklb
 FISH_COMPLETION := $(SHARE)/fish/vendor_completions.d/socklb.fish
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build docs test test-unit test-kernel test-vm lint format demo bench \
+.PHONY: help deps build docs test test-unit test-kernel test-vm soak lint format demo bench \
 	install uninstall clean
 
 help: ## This list
@@ -44,6 +44,9 @@ test-unit: build ## The tests that need neither root nor a kernel of their own
 
 test-kernel: build ## Kernel tests on this kernel; needs root, and nothing may be skipped
 	@KERNEL_TESTS=1 scripts/test.sh kernel
+
+soak: build ## What takes longer: a million sockets through the tables (root)
+	@SOCKETS=1000000 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter cilium_42649
 
 test-vm: build ## Kernel tests on Debian's kernels in qemu
 	@scripts/test.sh vm

@@ -71,7 +71,8 @@ struct KernelTests {
 }
 
 let allTests: [KernelTest] =
-  connectTests + refusalTests + datagramTests + threadTests + stickyTests + reconnectTests
+  connectTests + refusalTests + datagramTests + threadTests + stickyTests + memoryTests
+  + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
   + commandTests + socketDumpTests
