@@ -13,14 +13,16 @@ extension Dataplane {
   /// - Parameters:
   ///   - change: what was committed: it knows the services that are gone since.
   ///   - way: for tests: not to use the best way that there is.
+  ///   - meanwhile: for tests: runs after each walk, before its results are noted.
   public func endLostSockets(
-    after change: KernelTables.Preparation? = nil, way: TerminationWay? = nil
+    after change: KernelTables.Preparation? = nil, way: TerminationWay? = nil,
+    meanwhile: () -> Void = {}
   ) throws(DataplaneError) -> EndedSockets {
     var result = EndedSockets()
     var lost = try findLost(after: change)
     // Twice: a connect() that was translated before the change may have come to its end only now.
     for _ in 0..<2 where !lost.isEmpty {
-      lost = try end(lost, way: way, &result)
+      lost = try end(lost, way: way, &result, meanwhile)
       guard !lost.isEmpty else { break }
       Files.sleep(milliseconds: 20)
     }
@@ -60,7 +62,8 @@ extension Dataplane {
 
   /// One walk. Returns those that have to be looked for again.
   private func end(
-    _ lost: [LostSocket], way: TerminationWay?, _ result: inout EndedSockets
+    _ lost: [LostSocket], way: TerminationWay?, _ result: inout EndedSockets,
+    _ meanwhile: () -> Void
   ) throws(DataplaneError) -> [LostSocket] {
     let tcp = lost.contains(where: \.flow.isTCP)
     let udp = lost.contains { !$0.flow.isTCP }
@@ -91,6 +94,7 @@ extension Dataplane {
         return outcomes
       }
     }
+    meanwhile()
     return settle(lost, outcomes, now, &result)
   }
 
