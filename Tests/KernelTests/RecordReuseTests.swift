@@ -49,8 +49,8 @@ let recordReuseTests: [KernelTest] =
       guard dataplane.terminationWay() == .sockDestroy else { return }
       let records = try FakeRecords(sandbox)
       var first: Socket? = try Socket(.v4, SK_UDP)
-      try first!.connect(vip)
-      let set = sk_cookie(first!.descriptor) % UInt64(SVC_SOCKET_SETS)
+      try first?.connect(vip)
+      let set = sk_cookie(first?.descriptor ?? -1) % UInt64(SVC_SOCKET_SETS)
       try dataplane.serve([try frontend(vip, .udp, [pods.places[1]])])
       var second: Socket?
       var failure: (any Error)?

@@ -100,7 +100,8 @@ extension Dataplane {
 
   /// Runs iterators in every network namespace that one of the sockets is in.
   ///
-  /// - Returns: by cookie, what the programs or `body` found: 0, -errno or `svc_ending_result`.
+  /// - Returns: by cookie, what the programs or `body` found: 0, -errno or `svc_ending_result`;
+  ///   nothing for sockets that may be where this process cannot look.
   private func walk(
     _ lost: [LostSocket], _ programs: [SocketIterators.Program], _ now: inout UInt32,
     _ body: @escaping @Sendable ([BPFIterator]) throws(BPFError) -> [UInt64: Int32]
@@ -130,6 +131,13 @@ extension Dataplane {
       outcomes[cookie] = ending.result
     }
     for (cookie, outcome) in visited.values.flatMap({ $0 }) { outcomes[cookie] = outcome }
+    if !NetworkNamespaces.seesAllProcesses {
+      let notFound = Int32(SVC_ENDING_NOT_FOUND.rawValue)
+      for socket in lost
+      where outcomes[socket.cookie] == notFound && visited[socket.flow.netns] == nil {
+        outcomes[socket.cookie] = nil
+      }
+    }
     return outcomes
   }
 
@@ -138,12 +146,17 @@ extension Dataplane {
   ) -> [LostSocket] {
     var again: [LostSocket] = []
     for socket in lost {
-      switch outcomes[socket.cookie] ?? Int32(SVC_ENDING_NOT_FOUND.rawValue) {
+      switch outcomes[socket.cookie] {
+      case nil:
+        result.countFailure(
+          socket.service,
+          "this command does not see all processes (a container needs the pid namespace of the host)"
+        )
       case 0:
         result.count(socket.service, tcp: socket.flow.isTCP)
         if let record = socket.record { tables.sockets.markPast(record) }
       case Int32(SVC_ENDING_CHANGED.rawValue): break
-      case let outcome where outcome < 0:
+      case let outcome? where outcome < 0:
         result.countFailure(socket.service, SystemText.error(-outcome))
       case _ where socket.flow.isYoung(at: now): again.append(socket)
       default:

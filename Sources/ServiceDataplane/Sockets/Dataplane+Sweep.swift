@@ -16,6 +16,8 @@ extension Dataplane {
   ) throws(DataplaneError) -> Int {
     let store = tables.sockets
     guard always || store.taken > store.count / 8 else { return 0 }
+    // A socket that this process cannot see would be taken for dead.
+    guard NetworkNamespaces.seesAllProcesses else { return 0 }
     let object = try bpf { () throws(BPFError) in
       try SocketIterators([.listTCP, .listUDP, .listOpen, .readClock], of: layout)
     }
