@@ -76,6 +76,42 @@ let recordReuseTests: [KernelTest] =
         try dataplane.endLostSockets().services.values.map(\.udp), [1], "ended of the other one")
       withExtendedLifetime((pods, second)) {}
     },
+    KernelTest("termination_says_when_it_cannot_see_the_processes_of_the_node", inVM: false) {
+      sandbox in
+      // As in a container that has a pid namespace of its own.
+      let wrapper = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc"]
+      let vip = Variant.v4.vip(1)
+      let places = [1, 2].map { Variant.v4.pod($0) }
+      func slice(_ place: Place) -> String { Manifest.slice("web", [place], "UDP") }
+      try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+      guard try Dataplane(pin: sandbox.pin).terminationWay() == .sockDestroy else { return }
+      try sandbox.succeed(
+        ["apply", "-f", "-"], input: Manifest.service("web", vip: vip, "UDP") + slice(places[0]))
+      let elsewhere = try inNewNetwork(with: places) {
+        let socket = try Socket(.v4, SK_UDP)
+        try socket.connect(vip)
+        return socket
+      }
+      let records = try FakeRecords(sandbox)
+      try records.age(elsewhere)
+      let blind = try sandbox.run(["apply", "-f", "-"], input: slice(places[1]), by: wrapper)
+      try checkEqual(blind.code, 0, blind.all)
+      try check(blind.errors.contains("1 socket of shop/web still uses a backend"), blind.all)
+      try check(blind.errors.contains("does not see all processes"), blind.all)
+      let other = try sandbox.succeed(["apply", "-f", "-"], input: slice(places[1]))
+      try check(other.output.contains("ended 1 UDP socket of shop/web"), other.all)
+      // Nor may it take for dead what it cannot see.
+      try elsewhere.connect(vip)
+      try records.age(elsewhere)
+      guard let flow = records.record(of: elsewhere)?.flow else { throw Failure("no record") }
+      records.fill(ways: 1, flow)
+      let taken = records.taken
+      try checkEqual(
+        try sandbox.run(["apply", "-f", "-"], input: slice(places[1]), by: wrapper).code, 0, "apply"
+      )
+      try checkEqual(records.taken, taken, "records that a command swept that sees nothing")
+      try checkEqual(try elsewhere.peerName, vip, "getpeername")
+    },
   ]
   + Variant.allCases.map { variant in
     KernelTest("replies_\(variant)_that_come_late_are_of_no_vip_that_came_later") { sandbox in
