@@ -101,9 +101,12 @@ static __always_inline int end(struct sock_common *sk)
 	if (!ending)
 		return NEXT;
 	ending->result = bpf_sock_destroy(sk);
-	/* Its record stays until the application closes it, and is not to be found again. */
-	if (!ending->result)
-		flow->service |= SVC_FLOW_PAST;
+	/*
+	 * Its record stays until the application closes it, and is not to be found again. close() gives
+	 * the record back without the socket's lock: it may be another one's by now.
+	 */
+	if (!ending->result && is_ending(flow, ending))
+		__sync_fetch_and_or(&flow->service, SVC_FLOW_PAST);
 	return NEXT;
 }
 

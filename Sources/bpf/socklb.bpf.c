@@ -122,7 +122,8 @@ static __always_inline int begin_flow(struct bpf_sock_addr *ctx, const struct re
 
 	fill_flow(ctx, &flow, &request->to, &request->frontend, choice, request->flags);
 	is_v4 = is_mapped(flow.vip_be);
-	if (!(request->flags & SVC_FLOW_TCP) && backend_is_taken(memory, &flow)) {
+	if (!(request->flags & SVC_FLOW_TCP) &&
+	    backend_is_taken(memory, &flow, avoids_past(&flow, &request->frontend))) {
 		if (is_v4)
 			avoid_taken4(memory, &flow, &request->frontend);
 		else

@@ -297,7 +297,7 @@ private func connect(_ variant: Variant, _ type: sk_type, to place: Place) throw
 }
 
 /// A new network namespace in which these addresses are local; nothing keeps it but its sockets.
-private func inNewNetwork<T>(with places: [Place], _ body: () throws -> T) throws -> T {
+func inNewNetwork<T>(with places: [Place], _ body: () throws -> T) throws -> T {
   let home = try CallFailed.check(sk_own_network(), "the own namespace")
   let made = try CallFailed.check(sk_new_network(), "a network namespace")
   defer {

@@ -10,6 +10,10 @@ enum NetworkNamespaces {
   /// The cookie of the namespace that this process is in; 0 when the kernel does not say.
   static var ownCookie: UInt64 { ck_netns_cookie() }
 
+  /// This process is in the first pid namespace, whose inode is fixed (PROC_PID_INIT_INO), and so
+  /// sees every process of the machine. Else there may be sockets that it cannot find.
+  static var seesAllProcesses: Bool { Files.inode("/proc/self/ns/pid") == 0xEFFF_FFFC }
+
   /// One path per namespace that some process is in.
   static func paths() throws(DataplaneError) -> [String] {
     var result: [UInt64: String] = [:]

@@ -13,14 +13,16 @@ extension Dataplane {
   /// - Parameters:
   ///   - change: what was committed: it knows the services that are gone since.
   ///   - way: for tests: not to use the best way that there is.
+  ///   - meanwhile: for tests: runs after each walk, before its results are noted.
   public func endLostSockets(
-    after change: KernelTables.Preparation? = nil, way: TerminationWay? = nil
+    after change: KernelTables.Preparation? = nil, way: TerminationWay? = nil,
+    meanwhile: () -> Void = {}
   ) throws(DataplaneError) -> EndedSockets {
     var result = EndedSockets()
     var lost = try findLost(after: change)
     // Twice: a connect() that was translated before the change may have come to its end only now.
     for _ in 0..<2 where !lost.isEmpty {
-      lost = try end(lost, way: way, &result)
+      lost = try end(lost, way: way, &result, meanwhile)
       guard !lost.isEmpty else { break }
       Files.sleep(milliseconds: 20)
     }
@@ -60,7 +62,8 @@ extension Dataplane {
 
   /// One walk. Returns those that have to be looked for again.
   private func end(
-    _ lost: [LostSocket], way: TerminationWay?, _ result: inout EndedSockets
+    _ lost: [LostSocket], way: TerminationWay?, _ result: inout EndedSockets,
+    _ meanwhile: () -> Void
   ) throws(DataplaneError) -> [LostSocket] {
     let tcp = lost.contains(where: \.flow.isTCP)
     let udp = lost.contains { !$0.flow.isTCP }
@@ -91,12 +94,14 @@ extension Dataplane {
         return outcomes
       }
     }
+    meanwhile()
     return settle(lost, outcomes, now, &result)
   }
 
   /// Runs iterators in every network namespace that one of the sockets is in.
   ///
-  /// - Returns: by cookie, what the programs or `body` found: 0, -errno or `svc_ending_result`.
+  /// - Returns: by cookie, what the programs or `body` found: 0, -errno or `svc_ending_result`;
+  ///   nothing for sockets that may be where this process cannot look.
   private func walk(
     _ lost: [LostSocket], _ programs: [SocketIterators.Program], _ now: inout UInt32,
     _ body: @escaping @Sendable ([BPFIterator]) throws(BPFError) -> [UInt64: Int32]
@@ -126,6 +131,13 @@ extension Dataplane {
       outcomes[cookie] = ending.result
     }
     for (cookie, outcome) in visited.values.flatMap({ $0 }) { outcomes[cookie] = outcome }
+    if !NetworkNamespaces.seesAllProcesses {
+      let notFound = Int32(SVC_ENDING_NOT_FOUND.rawValue)
+      for socket in lost
+      where outcomes[socket.cookie] == notFound && visited[socket.flow.netns] == nil {
+        outcomes[socket.cookie] = nil
+      }
+    }
     return outcomes
   }
 
@@ -134,12 +146,17 @@ extension Dataplane {
   ) -> [LostSocket] {
     var again: [LostSocket] = []
     for socket in lost {
-      switch outcomes[socket.cookie] ?? Int32(SVC_ENDING_NOT_FOUND.rawValue) {
+      switch outcomes[socket.cookie] {
+      case nil:
+        result.countFailure(
+          socket.service,
+          "this command does not see all processes (a container needs the pid namespace of the host)"
+        )
       case 0:
         result.count(socket.service, tcp: socket.flow.isTCP)
         if let record = socket.record { tables.sockets.markPast(record) }
       case Int32(SVC_ENDING_CHANGED.rawValue): break
-      case let outcome where outcome < 0:
+      case let outcome? where outcome < 0:
         result.countFailure(socket.service, SystemText.error(-outcome))
       case _ where socket.flow.isYoung(at: now): again.append(socket)
       default:

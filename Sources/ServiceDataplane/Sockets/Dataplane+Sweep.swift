@@ -6,12 +6,18 @@ extension Dataplane {
   /// kernel itself had (NFS), and subflows of MPTCP. That is seldom worth the look: only when
   /// many records are taken.
   ///
-  /// - Parameter always: however few are taken.
+  /// - Parameters:
+  ///   - always: however few are taken.
+  ///   - meanwhile: for tests: runs after it was found out who is alive.
   /// - Returns: how many were given back.
   @discardableResult
-  public func sweepSockets(always: Bool = false) throws(DataplaneError) -> Int {
+  public func sweepSockets(
+    always: Bool = false, meanwhile: () -> Void = {}
+  ) throws(DataplaneError) -> Int {
     let store = tables.sockets
     guard always || store.taken > store.count / 8 else { return 0 }
+    // A socket that this process cannot see would be taken for dead.
+    guard NetworkNamespaces.seesAllProcesses else { return 0 }
     let object = try bpf { () throws(BPFError) in
       try SocketIterators([.listTCP, .listUDP, .listOpen, .readClock], of: layout)
     }
@@ -20,11 +26,13 @@ extension Dataplane {
     let old = store.all().filter { !$0.socket.flow.isYoung(at: start) }
     guard !old.isEmpty else { return 0 }
     let live = try liveCookies(object, in: Set(old.map(\.socket.flow.netns)))
-    let dead = old.filter { !live.contains($0.socket.cookie) }
-    guard !dead.isEmpty else { return 0 }
+    meanwhile()
+    let gone = old.filter { !live.contains($0.socket.cookie) }
     // Should one of them be alive after all: from here on no program finds its record, and those
     // that found it before have ended after the grace period.
-    for record in dead { store.hide(record) }
+    // Those that were closed since they were listed may be other sockets' records already.
+    let dead = gone.filter(store.hide)
+    guard !dead.isEmpty else { return 0 }
     try bpf { () throws(BPFError) in try tables.grace.wait() }
     var freed = 0
     for record in dead {

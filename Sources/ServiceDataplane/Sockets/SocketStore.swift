@@ -55,15 +55,34 @@ struct SocketStore: Sendable {
   // MARK: Writing
 
   /// No program finds the record any more, once those that run now have ended.
-  func hide(_ record: Record) { setTag(of: record, to: 0) }
+  ///
+  /// - Returns: false when it is another socket's by now, and was left alone.
+  func hide(_ record: Record) -> Bool {
+    guard isSame(record) else { return false }
+    setTag(of: record, to: 0)
+    // Given back and claimed between the two lines above: it is the other one's tag that is gone.
+    guard isSame(record) else {
+      show(record)
+      return false
+    }
+    return true
+  }
 
+  /// The tag of whoever has the record now.
   func show(_ record: Record) {
-    setTag(of: record, to: 0x80 | UInt8(record.socket.cookie / UInt64(SVC_SOCKET_SETS) & 0x7f))
+    let cookie = records.acquire(at: record.index, offset: Self.cookieOffset)
+    let tag = 0x80 | UInt8(cookie / UInt64(SVC_SOCKET_SETS) & 0x7f)
+    setTag(of: record, to: cookie == 0 ? 0 : tag)
   }
 
   private func setTag(of record: Record, to tag: UInt8) {
     let sets = UInt32(SVC_SOCKET_SETS)
     tags.publish(byte: tag, at: record.index % sets, offset: Int(record.index / sets))
+  }
+
+  /// The record is that of the same socket still.
+  private func isSame(_ record: Record) -> Bool {
+    records.acquire(at: record.index, offset: Self.cookieOffset) == record.socket.cookie
   }
 
   /// Gives a hidden record back, as sock_release does, unless it was written meanwhile.
@@ -72,7 +91,8 @@ struct SocketStore: Sendable {
   func release(_ record: Record) -> Bool {
     let flow = records[record.index].flow
     let old = record.socket.flow
-    guard flow.way == old.way, flow.endpoint == old.endpoint, flow.since == old.since,
+    guard isSame(record), flow.way == old.way, flow.endpoint == old.endpoint,
+      flow.since == old.since,
       records.exchange(
         old.way.littleEndian, for: UInt64(old.vip_port_be).littleEndian, at: record.index,
         offset: Self.wayOffset)
@@ -81,9 +101,15 @@ struct SocketStore: Sendable {
       record.socket.cookie, for: 0, at: record.index, offset: Self.cookieOffset)
   }
 
-  /// Notes that nothing goes through this flow any more, unless its socket has replaced it.
+  /// Notes that nothing goes through this flow any more, unless its socket has replaced it, or is
+  /// gone and has left the record to another one: with the same ports and service, most likely.
   func markPast(_ record: Record) {
-    let way = record.socket.flow.way
+    let old = record.socket.flow
+    let flow = records[record.index].flow
+    guard isSame(record), flow.endpoint == old.endpoint, flow.generation == old.generation else {
+      return
+    }
+    let way = old.way
     let past = way | UInt64(SVC_FLOW_PAST.rawValue) << 32
     _ = records.exchange(
       way.littleEndian, for: past.littleEndian, at: record.index, offset: Self.wayOffset)

@@ -126,10 +126,11 @@ __noinline int put_in_more(struct svc_more_flows *more, const struct svc_flow *f
 	if (walk.found == NOWHERE)
 		bpf_loop(SVC_MORE_FLOWS, place_step, &walk, 0);
 	at = (__u32)walk.found % SVC_MORE_FLOWS;
-	if (flow_is_current(&more->flow[at]) && !same_way(&more->flow[at], flow)) {
+	if (flow_is_current(&more->flow[at])) {
 		if (!flow_is_current(flow))
 			return 0;
-		count_event(SVC_EVENT_FLOW_GIVEN_UP);
+		if (!same_way(&more->flow[at], flow))
+			count_event(SVC_EVENT_FLOW_GIVEN_UP);
 	}
 	more->flow[at] = *flow;
 	more->flow[at].service &= ~SVC_FLOW_MORE;
@@ -217,19 +218,24 @@ __noinline int best_in_more(struct svc_more_flows *more, const struct endpoint_a
 	return walk.found;
 }
 
-static __always_inline int takes_backend(const struct svc_flow *other, const struct svc_flow *flow)
+/* `past_too`: replies that are late may come from there, too. */
+static __always_inline int takes_backend(const struct svc_flow *other, const struct svc_flow *flow,
+					 int past_too)
 {
-	return flow_is_current(other) && other->backend_port_be == flow->backend_port_be &&
+	if (!past_too && !flow_is_current(other))
+		return 0;
+	return flow_is_used(other) && other->backend_port_be == flow->backend_port_be &&
 	       same_words(other->backend_be, flow->backend_be) && !same_way(other, flow);
 }
 
 /* A plain loop: every round ends the same way, so the verifier need not try them all. */
-__noinline int backend_is_taken_in_more(struct svc_more_flows *more, const struct svc_flow *flow)
+__noinline int backend_is_taken_in_more(struct svc_more_flows *more, const struct svc_flow *flow,
+					int past_too)
 {
 	if (!more || !flow)
 		return 0;
 	for (int i = 0; i < SVC_MORE_FLOWS; i++)
-		if (takes_backend(&more->flow[i], flow))
+		if (takes_backend(&more->flow[i], flow, past_too))
 			return 1;
 	return 0;
 }

@@ -167,6 +167,16 @@ static __always_inline int source6(struct bpf_sock_addr *ctx, struct svc_range6 
 	return (range->addr_be[0] | range->addr_be[1] | range->addr_be[2] | range->addr_be[3]) != 0;
 }
 
+/*
+ * Whether a backend that another VIP has left counts as taken, because of replies that are late: a
+ * connected socket gets none, and who chooses for each datagram would soon have nothing to choose.
+ */
+static __always_inline int avoids_past(const struct svc_flow *flow, const struct frontend *frontend)
+{
+	return !(flow->service & SVC_FLOW_CONNECTED) &&
+	       !(frontend->flags & SVC_FRONTEND_PER_DATAGRAM);
+}
+
 #include "policy.h"
 
 #define FAMILY 4

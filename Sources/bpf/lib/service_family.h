@@ -156,6 +156,7 @@ struct OF(avoid) {
 	__u32 base;
 	__u32 backends;
 	__u32 start;
+	int past_too;
 	int found;
 };
 
@@ -170,7 +171,7 @@ static long OF(avoid_step)(__u32 i, struct OF(avoid) * avoid)
 	avoid->other.backend_port_be = slot->port_be;
 	avoid->other.endpoint = slot->endpoint;
 	avoid->other.generation = slot->generation;
-	if (backend_is_taken(avoid->memory, &avoid->other))
+	if (backend_is_taken(avoid->memory, &avoid->other, avoid->past_too))
 		return 0;
 	avoid->found = 1;
 	return 1;
@@ -193,8 +194,17 @@ static __noinline int OF(avoid_taken)(const struct memory *memory, struct svc_fl
 	avoid.start = bpf_get_prandom_u32();
 	if (avoid.backends < tries)
 		tries = avoid.backends;
+	avoid.past_too = avoids_past(flow, frontend);
 	if (!(frontend->flags & SVC_FRONTEND_POLICY))
 		bpf_loop(tries, OF(avoid_step), &avoid, 0);
+	/* Only late replies would be mistaken: better that than one another VIP waits for. */
+	if (!avoid.found && avoid.past_too) {
+		if (!backend_is_taken(memory, flow, 0))
+			return 0;
+		avoid.past_too = 0;
+		if (!(frontend->flags & SVC_FRONTEND_POLICY))
+			bpf_loop(tries, OF(avoid_step), &avoid, 0);
+	}
 	if (avoid.found)
 		*flow = avoid.other;
 	else

@@ -14,7 +14,8 @@ extension Sandbox {
   /// Runs `socklb` with the sandbox's pin and state directories.
   @discardableResult
   func run(
-    _ arguments: [String], input: String? = nil, pin: String? = nil, state: String? = nil
+    _ arguments: [String], input: String? = nil, pin: String? = nil, state: String? = nil,
+    by wrapper: [String] = []
   ) throws -> Outcome {
     var inputFile = "/dev/null"
     if let input {
@@ -23,7 +24,7 @@ extension Sandbox {
     }
     let (output, errors) = (directory + "/stdout", directory + "/stderr")
     let process = try Process(
-      commandLine(arguments, pin: pin, state: state), input: inputFile, output: output,
+      wrapper + commandLine(arguments, pin: pin, state: state), input: inputFile, output: output,
       errors: errors)
     guard let code = process.wait(seconds: 30) else {
       throw Failure("socklb \(arguments) did not end within 30 s")

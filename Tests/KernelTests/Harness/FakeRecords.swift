@@ -45,12 +45,25 @@ struct FakeRecords {
     tags.publish(byte: tag, at: UInt32(cookie % UInt64(SVC_SOCKET_SETS)), offset: Int(way))
   }
 
+  /// The first of those that `fill` makes.
+  private static let firstCookie: UInt64 = 1 << 60
+
   /// Takes this many ways of every set.
   func fill(ways: UInt32, _ flow: svc_flow = svc_flow()) {
     for way in 0..<ways {
       for set in 0..<UInt64(SVC_SOCKET_SETS) {
-        put(1 << 60 + (UInt64(way) << 20) * UInt64(SVC_SOCKET_SETS) + set, way: way, flow)
+        put(Self.firstCookie + (UInt64(way) << 20) * UInt64(SVC_SOCKET_SETS) + set, way: way, flow)
       }
+    }
+  }
+
+  /// Gives back what `fill` has taken, as sock_release does: the tag, the flow, the cookie.
+  func releaseFilled() {
+    for index in 0..<UInt32(records.count) {
+      guard records[index].cookie >= Self.firstCookie else { continue }
+      let sets = UInt32(SVC_SOCKET_SETS)
+      tags.publish(byte: 0, at: index % sets, offset: Int(index / sets))
+      records.store(svc_socket(), at: index)
     }
   }
 
