@@ -150,14 +150,15 @@ static __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 se
 	return position;
 }
 
+/* Small, because the stack of Linux 6.1 is nearly used up where this is needed. */
 struct OF(avoid) {
 	const struct memory *memory;
-	struct svc_flow other;
+	struct svc_flow *flow; /* leads to the backend that was tried last */
 	__u32 base;
 	__u32 backends;
 	__u32 start;
-	int past_too;
-	int found;
+	__u16 past_too;
+	__u16 found;
 };
 
 static long OF(avoid_step)(__u32 i, struct OF(avoid) * avoid)
@@ -167,11 +168,11 @@ static long OF(avoid_step)(__u32 i, struct OF(avoid) * avoid)
 
 	if (!slot)
 		return 1;
-	OF(copy_backend)(avoid->other.backend_be, slot);
-	avoid->other.backend_port_be = slot->port_be;
-	avoid->other.endpoint = slot->endpoint;
-	avoid->other.generation = slot->generation;
-	if (backend_is_taken(avoid->memory, &avoid->other, avoid->past_too))
+	OF(copy_backend)(avoid->flow->backend_be, slot);
+	avoid->flow->backend_port_be = slot->port_be;
+	avoid->flow->endpoint = slot->endpoint;
+	avoid->flow->generation = slot->generation;
+	if (backend_is_taken(avoid->memory, avoid->flow, avoid->past_too))
 		return 0;
 	avoid->found = 1;
 	return 1;
@@ -179,7 +180,7 @@ static long OF(avoid_step)(__u32 i, struct OF(avoid) * avoid)
 
 /*
  * Another backend for a flow whose own is that of another VIP of this socket; then a reply's
- * source says which VIP it is from. When there is none, or a policy has chosen, it stays.
+ * source says which VIP it is from. When there is none, or a policy has chosen, one is shared.
  */
 static __noinline int OF(avoid_taken)(const struct memory *memory, struct svc_flow *flow,
 				      const struct frontend *frontend)
@@ -187,27 +188,23 @@ static __noinline int OF(avoid_taken)(const struct memory *memory, struct svc_fl
 	__u32 list = (__u32)frontend->target;
 	__u64 *word = bpf_map_lookup_elem(&OF(lists), &list);
 	__u64 range = word ? *(volatile __u64 *)word : 0;
-	struct OF(avoid) avoid = {.memory = memory, .base = range >> 32, .backends = (__u32)range};
-	__u32 tries = SVC_MORE_FLOWS + 2;
+	struct OF(avoid) avoid = {
+		.memory = memory, .flow = flow, .base = range >> 32, .backends = (__u32)range};
+	__u32 tries = frontend->flags & SVC_FRONTEND_POLICY ? 0 : SVC_MORE_FLOWS + 2;
 
-	avoid.other = *flow;
-	avoid.start = bpf_get_prandom_u32();
 	if (avoid.backends < tries)
 		tries = avoid.backends;
+	avoid.start = bpf_get_prandom_u32();
 	avoid.past_too = avoids_past(flow, frontend);
-	if (!(frontend->flags & SVC_FRONTEND_POLICY))
+	if (avoid.past_too) {
 		bpf_loop(tries, OF(avoid_step), &avoid, 0);
-	/* Only late replies would be mistaken: better that than one another VIP waits for. */
-	if (!avoid.found && avoid.past_too) {
-		if (!backend_is_taken(memory, flow, 0))
+		/* Only late replies would be mistaken: better that than one another VIP waits for. */
+		if (avoid.found || !backend_is_taken(memory, flow, 0))
 			return 0;
 		avoid.past_too = 0;
-		if (!(frontend->flags & SVC_FRONTEND_POLICY))
-			bpf_loop(tries, OF(avoid_step), &avoid, 0);
 	}
-	if (avoid.found)
-		*flow = avoid.other;
-	else
+	bpf_loop(tries, OF(avoid_step), &avoid, 0);
+	if (!avoid.found)
 		count_event(SVC_EVENT_SHARED_BACKEND);
 	return 0;
 }
