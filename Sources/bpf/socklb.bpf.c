@@ -266,7 +266,9 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 	if (likely(has_nothing(request.cookie, word_of(tags)))) {
 		if (verdict == NOT_A_SERVICE)
 			return ALLOW;
-		return begin_first_flow(ctx, &request, hook_family, tags);
+		/* IPv6: the stack of Linux 6.1 is too small for both ways in one program. */
+		if (hook_family == 4)
+			return begin_first_flow(ctx, &request, hook_family, tags);
 	}
 	return hook_family == 4 ? connect_again4(ctx, &request) : connect_again6(ctx, &request);
 }
@@ -376,6 +378,8 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	if (verdict == NOT_A_SERVICE) {
 		if (likely(has_nothing(request.cookie, word_of(tags))))
 			return ALLOW;
+	} else if (hook_family == 6) {
+		return send_again6(ctx, &request);
 	} else if (has_nothing(request.cookie, word_of(tags))) {
 		return begin_first_flow(ctx, &request, hook_family, tags);
 	} else {

@@ -228,11 +228,18 @@ static __always_inline int takes_backend(const struct svc_flow *other, const str
 	       same_words(other->backend_be, flow->backend_be) && !same_way(other, flow);
 }
 
-/* A plain loop: every round ends the same way, so the verifier need not try them all. */
-__noinline int backend_is_taken_in_more(struct svc_more_flows *more, const struct svc_flow *flow,
-					int past_too)
+/*
+ * Does another VIP of a socket lead to this backend already? A plain loop: every round ends the
+ * same way, so the verifier need not try them all.
+ */
+__noinline int backend_is_used(const struct svc_flow *first, struct svc_more_flows *more,
+			       const struct svc_flow *flow, int past_too)
 {
-	if (!more || !flow)
+	if (!flow)
+		return 0;
+	if (first && takes_backend(first, flow, past_too))
+		return 1;
+	if (!more)
 		return 0;
 	for (int i = 0; i < SVC_MORE_FLOWS; i++)
 		if (takes_backend(&more->flow[i], flow, past_too))

@@ -150,61 +150,48 @@ static __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 se
 	return position;
 }
 
-/* Small, because the stack of Linux 6.1 is nearly used up where this is needed. */
-struct OF(avoid) {
-	const struct memory *memory;
-	struct svc_flow *flow; /* leads to the backend that was tried last */
-	__u32 base;
-	__u32 backends;
-	__u32 start;
-	__u16 past_too;
-	__u16 found;
-};
-
-static long OF(avoid_step)(__u32 i, struct OF(avoid) * avoid)
+static __always_inline int OF(try_others)(const struct memory *memory, struct svc_flow *flow,
+					  __u64 range, __u32 start, int past_too)
 {
-	__u32 at = avoid->base + (avoid->start + i) % avoid->backends;
-	struct OF(svc_slot) *slot = bpf_map_lookup_elem(&OF(slots), &at);
+	__u32 backends = (__u32)range;
 
-	if (!slot)
-		return 1;
-	OF(copy_backend)(avoid->flow->backend_be, slot);
-	avoid->flow->backend_port_be = slot->port_be;
-	avoid->flow->endpoint = slot->endpoint;
-	avoid->flow->generation = slot->generation;
-	if (backend_is_taken(avoid->memory, avoid->flow, avoid->past_too))
-		return 0;
-	avoid->found = 1;
-	return 1;
+	for (__u32 i = 0; i < SVC_MORE_FLOWS + 2 && i < backends; i++) {
+		__u32 at = (range >> 32) + (start + i) % backends;
+		struct OF(svc_slot) *slot = bpf_map_lookup_elem(&OF(slots), &at);
+
+		if (!slot)
+			return 0;
+		OF(copy_backend)(flow->backend_be, slot);
+		flow->backend_port_be = slot->port_be;
+		flow->endpoint = slot->endpoint;
+		flow->generation = slot->generation;
+		if (!backend_is_taken(memory, flow, past_too))
+			return 1;
+	}
+	return 0;
 }
 
 /*
  * Another backend for a flow whose own is that of another VIP of this socket; then a reply's
  * source says which VIP it is from. When there is none, or a policy has chosen, one is shared.
+ * Plain loops: with a callback the stack would be too small on Linux 6.1.
  */
 static __noinline int OF(avoid_taken)(const struct memory *memory, struct svc_flow *flow,
 				      const struct frontend *frontend)
 {
-	__u32 list = (__u32)frontend->target;
+	__u32 list = (__u32)frontend->target, start = bpf_get_prandom_u32();
 	__u64 *word = bpf_map_lookup_elem(&OF(lists), &list);
 	__u64 range = word ? *(volatile __u64 *)word : 0;
-	struct OF(avoid) avoid = {
-		.memory = memory, .flow = flow, .base = range >> 32, .backends = (__u32)range};
-	__u32 tries = frontend->flags & SVC_FRONTEND_POLICY ? 0 : SVC_MORE_FLOWS + 2;
 
-	if (avoid.backends < tries)
-		tries = avoid.backends;
-	avoid.start = bpf_get_prandom_u32();
-	avoid.past_too = avoids_past(flow, frontend);
-	if (avoid.past_too) {
-		bpf_loop(tries, OF(avoid_step), &avoid, 0);
+	if (frontend->flags & SVC_FRONTEND_POLICY)
+		range = 0;
+	if (avoids_past(flow, frontend)) {
 		/* Only late replies would be mistaken: better that than one another VIP waits for. */
-		if (avoid.found || !backend_is_taken(memory, flow, 0))
+		if (OF(try_others)(memory, flow, range, start, 1) ||
+		    !backend_is_taken(memory, flow, 0))
 			return 0;
-		avoid.past_too = 0;
 	}
-	bpf_loop(tries, OF(avoid_step), &avoid, 0);
-	if (!avoid.found)
+	if (!OF(try_others)(memory, flow, range, start, 0))
 		count_event(SVC_EVENT_SHARED_BACKEND);
 	return 0;
 }

@@ -169,9 +169,8 @@ static __always_inline struct svc_flow *flow_from(struct memory *memory,
 static __always_inline int backend_is_taken(const struct memory *memory,
 					    const struct svc_flow *flow, int past_too)
 {
-	if (memory->record && takes_backend(&memory->record->flow, flow, past_too))
-		return 1;
-	return memory->more ? backend_is_taken_in_more(memory->more, flow, past_too) : 0;
+	return backend_is_used(memory->record ? &memory->record->flow : 0, memory->more, flow,
+			       past_too);
 }
 
 /*
