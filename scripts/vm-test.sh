@@ -1,7 +1,7 @@
 #!/bin/bash
 # Boots a kernel in qemu and runs the kernel tests there; exits as the tests do.
 # usage: vm-test.sh VMLINUZ [ARGUMENT OF socklb-kernel-tests]...
-# Environment: VM_TIMEOUT (seconds, default 600), BUILD (default .build/release).
+# Environment: VM_TIMEOUT (seconds, default 900), BUILD (default .build/release).
 #
 # No KVM is needed: a cloud kernel, busybox and two static programs boot in seconds under plain
 # emulation. One CPU and preempt=full are the hard case: a test that only works because another
@@ -13,7 +13,8 @@ kernel=$1
 shift
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$root/.build/release}
-limit=${VM_TIMEOUT:-600}
+limit=${VM_TIMEOUT:-900}
+complaint='Kernel panic|Oops|BUG:|WARNING: CPU|general protection|rcu.*(stall|self-detected)'
 
 work=$(mktemp -d)
 qemu=
@@ -31,8 +32,15 @@ trap 'exit 143' TERM
 fail() {
 	echo "vm-test: $*" >&2
 	if [ -s "$work/console" ]; then
-		echo "--- the end of the kernel's console:" >&2
-		tail -n 40 "$work/console" | tr -d '\r' >&2
+		# The first complaint says what went wrong; those after it may be its consequences.
+		first=$(grep -anEm1 "$complaint" "$work/console" | cut -d: -f1)
+		if [ -n "$first" ]; then
+			echo "--- the kernel's console from its first complaint on:" >&2
+			tail -n "+$first" "$work/console" | head -n 80 | tr -d '\r' >&2
+		else
+			echo "--- the end of the kernel's console:" >&2
+			tail -n 40 "$work/console" | tr -d '\r' >&2
+		fi
 	fi
 	exit 1
 }
@@ -100,8 +108,7 @@ ended=$(date +%s%N)
 
 result() { tr -d '\r' <"$work/tests" | sed -n "s/^vm: $1 //p" | tail -n 1; }
 
-if grep -aqE 'Kernel panic|Oops|BUG:|WARNING: CPU|general protection|rcu.*(stall|self-detected)' \
-	"$work/console"; then
+if grep -aqE "$complaint" "$work/console"; then
 	fail "the kernel complained"
 fi
 code=$(result exit)

@@ -27,6 +27,13 @@ static __always_inline int deny(int error)
 	return DENY;
 }
 
+/* The verifier does not know what a function that is not static returns. */
+static __always_inline int allow_or_deny(int result)
+{
+	barrier_var(result);
+	return result ? ALLOW : DENY;
+}
+
 /* docs/conformance.md says why these errors. */
 static __always_inline int refuse(enum verdict verdict)
 {
@@ -105,11 +112,11 @@ struct request {
 	__u32 is_service;
 };
 
-#define RARELY(name, hook_family)                                              \
-	static __noinline int name##hook_family(struct bpf_sock_addr *ctx,     \
-						const struct request *request) \
-	{                                                                      \
-		return name(ctx, request, hook_family);                        \
+/* Not static: the verifier checks such a function once, and not for every way that leads there. */
+#define RARELY(name, hook_family)                                                                  \
+	__noinline int name##hook_family(struct bpf_sock_addr *ctx, const struct request *request) \
+	{                                                                                          \
+		return request ? name(ctx, request, hook_family) : ALLOW;                          \
 	}
 
 /* Sends a socket to the backend that was chosen, and remembers that where there is room. */
@@ -117,17 +124,17 @@ static __always_inline int begin_flow(struct bpf_sock_addr *ctx, const struct re
 				      int hook_family, struct bpf_sock *sk, struct memory *memory,
 				      const struct choice *choice)
 {
-	struct svc_flow flow = {};
+	struct svc_flow flow = {}, *first = memory->record ? &memory->record->flow : 0;
 	int is_v4;
 
 	fill_flow(ctx, &flow, &request->to, &request->frontend, choice, request->flags);
 	is_v4 = is_mapped(flow.vip_be);
 	if (!(request->flags & SVC_FLOW_TCP) &&
-	    backend_is_taken(memory, &flow, avoids_past(&flow, &request->frontend))) {
+	    backend_is_used(first, memory->more, &flow, avoids_past(&flow, &request->frontend))) {
 		if (is_v4)
-			avoid_taken4(memory, &flow, &request->frontend);
+			avoid_taken4(first, memory->more, &flow, &request->frontend);
 		else
-			avoid_taken6(memory, &flow, &request->frontend);
+			avoid_taken6(first, memory->more, &flow, &request->frontend);
 	}
 	/* No room for the reverse address: better no connection than one that lies. */
 	if (!remember(sk, memory, &flow)) {
@@ -270,7 +277,8 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 		if (hook_family == 4)
 			return begin_first_flow(ctx, &request, hook_family, tags);
 	}
-	return hook_family == 4 ? connect_again4(ctx, &request) : connect_again6(ctx, &request);
+	return allow_or_deny(hook_family == 4 ? connect_again4(ctx, &request)
+					      : connect_again6(ctx, &request));
 }
 
 /*
@@ -379,7 +387,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 		if (likely(has_nothing(request.cookie, word_of(tags))))
 			return ALLOW;
 	} else if (hook_family == 6) {
-		return send_again6(ctx, &request);
+		return allow_or_deny(send_again6(ctx, &request));
 	} else if (has_nothing(request.cookie, word_of(tags))) {
 		return begin_first_flow(ctx, &request, hook_family, tags);
 	} else {
@@ -387,7 +395,8 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 		if (likely(flow))
 			return go_on(ctx, hook_family, flow);
 	}
-	return hook_family == 4 ? send_again4(ctx, &request) : send_again6(ctx, &request);
+	return allow_or_deny(hook_family == 4 ? send_again4(ctx, &request)
+					      : send_again6(ctx, &request));
 }
 
 /* recvmsg() and getpeername() show the address the application asked for. */

@@ -55,7 +55,7 @@ static __always_inline enum verdict OF(find_frontend)(const struct endpoint_addr
 }
 
 /* May this socket use a frontend with source ranges? */
-static __noinline int OF(source_allowed)(struct bpf_sock_addr *ctx, __u32 index)
+__noinline int OF(source_allowed)(struct bpf_sock_addr *ctx, __u32 index)
 {
 	struct OF(svc_range) range = {};
 
@@ -109,7 +109,7 @@ static __always_inline __u32 OF(affine_position)(const struct svc_affinity *entr
 }
 
 /* Which position of a list of a service port with a policy this client gets. */
-static __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, __u64 range)
+__noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, __u64 range)
 {
 	struct svc_affinity_key key = {.service = service, .family = FAMILY};
 	struct svc_affinity fresh = {}, *entry = 0;
@@ -150,8 +150,9 @@ static __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 se
 	return position;
 }
 
-static __always_inline int OF(try_others)(const struct memory *memory, struct svc_flow *flow,
-					  __u64 range, __u32 start, int past_too)
+static __always_inline int OF(try_others)(const struct svc_flow *first, struct svc_more_flows *more,
+					  struct svc_flow *flow, __u64 range, __u32 start,
+					  int past_too)
 {
 	__u32 backends = (__u32)range;
 
@@ -165,7 +166,7 @@ static __always_inline int OF(try_others)(const struct memory *memory, struct sv
 		flow->backend_port_be = slot->port_be;
 		flow->endpoint = slot->endpoint;
 		flow->generation = slot->generation;
-		if (!backend_is_taken(memory, flow, past_too))
+		if (!backend_is_used(first, more, flow, past_too))
 			return 1;
 	}
 	return 0;
@@ -176,22 +177,27 @@ static __always_inline int OF(try_others)(const struct memory *memory, struct sv
  * source says which VIP it is from. When there is none, or a policy has chosen, one is shared.
  * Plain loops: with a callback the stack would be too small on Linux 6.1.
  */
-static __noinline int OF(avoid_taken)(const struct memory *memory, struct svc_flow *flow,
-				      const struct frontend *frontend)
+__noinline int OF(avoid_taken)(const struct svc_flow *first, struct svc_more_flows *more,
+			       struct svc_flow *flow, const struct frontend *frontend)
 {
-	__u32 list = (__u32)frontend->target, start = bpf_get_prandom_u32();
-	__u64 *word = bpf_map_lookup_elem(&OF(lists), &list);
-	__u64 range = word ? *(volatile __u64 *)word : 0;
+	__u32 list, start = bpf_get_prandom_u32();
+	__u64 *word;
+	__u64 range;
 
+	if (!flow || !frontend)
+		return 0;
+	list = (__u32)frontend->target;
+	word = bpf_map_lookup_elem(&OF(lists), &list);
+	range = word ? *(volatile __u64 *)word : 0;
 	if (frontend->flags & SVC_FRONTEND_POLICY)
 		range = 0;
 	if (avoids_past(flow, frontend)) {
 		/* Only late replies would be mistaken: better that than one another VIP waits for. */
-		if (OF(try_others)(memory, flow, range, start, 1) ||
-		    !backend_is_taken(memory, flow, 0))
+		if (OF(try_others)(first, more, flow, range, start, 1) ||
+		    !backend_is_used(first, more, flow, 0))
 			return 0;
 	}
-	if (!OF(try_others)(memory, flow, range, start, 0))
+	if (!OF(try_others)(first, more, flow, range, start, 0))
 		count_event(SVC_EVENT_SHARED_BACKEND);
 	return 0;
 }

@@ -165,14 +165,6 @@ static __always_inline struct svc_flow *flow_from(struct memory *memory,
 	return flow_at(memory, best_in_more(more, from, flags, 0, NOWHERE));
 }
 
-/* Does another VIP of this socket lead to this backend already? */
-static __always_inline int backend_is_taken(const struct memory *memory,
-					    const struct svc_flow *flow, int past_too)
-{
-	return backend_is_used(memory->record ? &memory->record->flow : 0, memory->more, flow,
-			       past_too);
-}
-
 /*
  * A datagram of a connected AF_INET6 socket that speaks IPv4: the kernel hands send() over to
  * IPv4 as if it were a sendto() to the peer, so sendmsg4 runs for what is no sendto() at all.
