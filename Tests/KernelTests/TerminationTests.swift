@@ -170,7 +170,6 @@ private let descriptors: [KernelTest] = [
 private let crowds: [KernelTest] = [
   KernelTest("termination_hits_exactly_100_of_10_000_sockets", inVM: false, timeLimit: 120) {
     sandbox in
-    try CallFailed.check(sk_raise_file_limit(), "RLIMIT_NOFILE")
     let cluster = try Cluster(sandbox)
     let clients = [
       cluster.node, try cluster.livingPod("client1"), try cluster.livingPod("client2"),

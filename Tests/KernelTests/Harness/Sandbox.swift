@@ -26,6 +26,7 @@ final class Sandbox {
   /// Makes this process live in the sandbox. Nothing is sent before this has succeeded.
   func enter() throws {
     try CallFailed.check(sk_die_with_parent(), "prctl")
+    try CallFailed.check(sk_raise_file_limit(), "RLIMIT_NOFILE")
     try CallFailed.check(sk_new_namespaces(), "entering namespaces of its own")
     try CallFailed.check(sk_loopback_up(), "setting up the loopback interface")
     for variant in [Variant.v4, .v6] {
