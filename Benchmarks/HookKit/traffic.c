@@ -301,20 +301,16 @@ static int64_t run_connections(const struct hk_servers *servers, struct hk_traff
 	struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	int client[BATCH], accepted[BATCH], listener = servers->listener[is_ipv6(traffic->to)];
 	const struct hk_place *to = traffic->to;
-	struct hk_place name;
 	int64_t start = now(), spent;
 
 	for (int i = 0; i < times; i++) {
-		socklen_t size = sizeof(name);
-
 		to = next(traffic);
 		client[i] = TRY("socket", new_socket(to, SOCK_STREAM));
 		TRY("connect", connect(client[i], (const struct sockaddr *)to, length(to)));
-		TRY("getpeername", getpeername(client[i], (struct sockaddr *)&name, &size));
 	}
 	spent = now() - start;
-	if (!same(&name, to))
-		return wrong("getpeername shows another address");
+	if (traffic->check && check_peer_name(client[times - 1], to))
+		return -EPROTO;
 	for (int i = 0; i < times; i++) {
 		accepted[i] = TRY("accept", accept4(listener, 0, 0, SOCK_CLOEXEC));
 		setsockopt(client[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));

@@ -132,9 +132,14 @@ struct HookBench {
   private mutating func open(
     _ test: HookCase, _ variant: HookVariant, _ destinations: inout Destinations
   ) throws -> hk_traffic {
-    let isService = test.to != .stranger
+    let isService = test.to.isService
     let service = variant == .ours ? destinations.vips : destinations.backends
-    let to = isService ? service : destinations.stranger
+    let to =
+      switch test.to {
+      case .stranger: destinations.stranger
+      case .pod: destinations.backends
+      case .service, .services: service
+      }
     var traffic = hk_traffic()
     traffic.kind = test.kind
     traffic.to = UnsafePointer(to.places)
@@ -145,10 +150,10 @@ struct HookBench {
       throw Wrong(what: "\(test.name), \(variant): \(Self.failure(server).what)")
     }
     let isBackend = Int(server) < HookPlaces.backends
-    guard isBackend == isService else {
+    guard isBackend == (test.to != .stranger) else {
       throw Wrong(what: "\(test.name), \(variant): it came to server \(server)")
     }
-    if variant == .ours && test.isOneSocket {
+    if variant == .ours && test.isOneSocket && test.to.isService {
       destinations.backends = try HookDestinations([HookPlaces.server(Int(server) + 1, test.mode)])
     }
     let times = 64
@@ -186,7 +191,9 @@ struct HookBench {
     let isUndisturbed = hk_undisturbed(1) == 0
     defer { _ = hk_undisturbed(0) }
     if !isUndisturbed { note("no real-time priority: other processes came between") }
+    traffic.check = 1
     try run(&traffic, max(count / 8, 64))
+    traffic.check = 0
     let idle = try programs.times(of: variant).map(\.runs)
     round.cpu[variant] = try run(&traffic, count)
     let before = try programs.times(of: variant)

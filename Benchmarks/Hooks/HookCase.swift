@@ -13,8 +13,12 @@ struct HookCase {
     case service
     /// An address that no Service has.
     case stranger
+    /// The backends themselves, past their Service.
+    case pod
     /// So many VIPs in turn.
     case services(Int)
+
+    var isService: Bool { self != .stranger && self != .pod }
   }
 
   var name: String
@@ -35,6 +39,7 @@ struct HookCase {
     HookCase(name: "tcp4 service", kind: HK_CONNECTION, to: .service, must: 220, aim: 150),
     HookCase(
       name: "tcp4 no service", kind: HK_CONNECTION, to: .stranger, must: 60, aim: 40, mustCPU: 350),
+    HookCase(name: "tcp4 past the service", kind: HK_CONNECTION, to: .pod),
     HookCase(name: "tcp6 service", kind: HK_CONNECTION, mode: .v6, to: .service),
     HookCase(name: "tcp6 no service", kind: HK_CONNECTION, mode: .v6, to: .stranger),
     HookCase(name: "tcp mapped service", kind: HK_CONNECTION, mode: .mapped, to: .service),
@@ -44,6 +49,7 @@ struct HookCase {
     HookCase(name: "sendmsg4 miss", kind: HK_SEND, to: .stranger, must: 30, aim: 20),
     HookCase(
       name: "sendmsg4 miss, used a service", kind: HK_SEND, to: .stranger, usedService: true),
+    HookCase(name: "sendmsg4 past the service", kind: HK_SEND, to: .pod),
     HookCase(name: "recvmsg4 hit", kind: HK_RECEIVE, to: .service, must: 60, aim: 40),
     HookCase(name: "recvmsg4 miss", kind: HK_RECEIVE, to: .stranger, must: 25, aim: 15),
     HookCase(
@@ -100,7 +106,7 @@ struct HookCase {
 
   var services: Int {
     switch to {
-    case .stranger, .service: 1
+    case .stranger, .pod, .service: 1
     case .services(let count): count
     }
   }

@@ -262,6 +262,7 @@ public struct KernelTables: Sendable {
       setAddressFilter(old.union(new))
       after = new
     }
+    addToFilter(backendsOf: plans)
     do {
       for plan in plans {
         if plan.family == .v4 { try v4.apply(plan) } else { try v6.apply(plan) }
@@ -275,10 +276,23 @@ public struct KernelTables: Sendable {
     if frees { try waitIfPending() }
   }
 
+  /// What there was of backends stays.
   private func setAddressFilter(_ filter: AddressFilter) {
-    for (index, word) in filter.words.enumerated()
-    where addressFilter.acquire(at: UInt32(index)) != word {
-      addressFilter.publish(word, at: UInt32(index))
+    for (index, word) in filter.words.enumerated() {
+      let old = addressFilter.acquire(at: UInt32(index))
+      let new = word | old & AddressFilter.backendBits
+      if new != old { addressFilter.publish(new, at: UInt32(index)) }
+    }
+  }
+
+  /// Before any list leads there.
+  private func addToFilter(backendsOf plans: [FamilyPlan]) {
+    guard plans.contains(where: { !$0.slots.isEmpty }) else { return }
+    var filter = AddressFilter()
+    for slot in plans.lazy.flatMap(\.slots).flatMap(\.slots) { filter.insert(backend: slot.backend.address) }
+    for (index, word) in filter.words.enumerated() where word != 0 {
+      let old = addressFilter.acquire(at: UInt32(index))
+      if old | word != old { addressFilter.publish(old | word, at: UInt32(index)) }
     }
   }
 

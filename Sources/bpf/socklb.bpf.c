@@ -260,6 +260,8 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 		return ALLOW;
 	read_address(ctx, hook_family, &request.to);
 	verdict = find_frontend(&request.to, hook_family, ctx->protocol, &request.frontend);
+	if (likely(verdict == STRANGER))
+		return ALLOW;
 	/* A refused connect() leaves the socket as it was. */
 	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
 		return refuse(verdict);
@@ -296,7 +298,8 @@ static __always_inline struct svc_flow *find_usable_flow(struct bpf_sock *sk,
 		/* The kernel hands a connected socket nothing from anybody but its peer. */
 		memory->at = find_connected(memory);
 		flow = flow_at(memory, memory->at);
-		if (flow && flow_is_to(flow, &request->to) && service_of(flow) == service)
+		if (flow && flow_is_to(flow, &request->to) && service_of(flow) == service &&
+		    is_peer(sk, flow))
 			return flow;
 	}
 	memory->at = find_flow(memory, &request->to);
@@ -376,6 +379,8 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	if (unlikely(is_send_to_peer(sk, hook_family, &request.to)))
 		return ALLOW;
 	verdict = find_frontend(&request.to, hook_family, ctx->protocol, &request.frontend);
+	if (likely(verdict == STRANGER))
+		return ALLOW;
 	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
 		return refuse(verdict);
 	request.is_service = verdict == TRANSLATED;

@@ -60,7 +60,7 @@ struct hk_servers {
 int hk_start_servers(struct hk_servers *servers);
 
 enum hk_kind {
-	HK_CONNECTION,	/* TCP: socket, connect, getpeername, close */
+	HK_CONNECTION,	/* TCP: socket, connect, close */
 	HK_CONNECT,	/* UDP: connect, on one socket */
 	HK_NEW_CONNECT, /* UDP: socket, connect, close */
 	HK_SEND,	/* sendto, on one socket */
@@ -80,6 +80,7 @@ struct hk_traffic {
 	int client;
 	int server;
 	int next;
+	int check; /* whether getpeername is right, beside what is measured */
 };
 /*
  * Makes what the traffic needs, and makes sure that it goes where it should: the server got it,

@@ -81,6 +81,16 @@ public struct AddressFilter: Sendable, Equatable {
     set(SVC_FILTER_GUARDED, address)
   }
 
+  public mutating func insert(backend address: IPAddress) {
+    set(SVC_FILTER_BACKEND, address)
+  }
+
+  /// The bits of a word that say where there were backends. They are never cleared: sockets
+  /// may remember a backend for as long as they live.
+  public static let backendBits = (0..<UInt64(SVC_FILTER_PLACES)).reduce(0) {
+    $0 | UInt64(SVC_FILTER_BACKEND.rawValue) << ($1 * UInt64(SVC_FILTER_BITS))
+  }
+
   /// All bits of either.
   public func union(_ other: AddressFilter) -> AddressFilter {
     var result = self
@@ -91,7 +101,7 @@ public struct AddressFilter: Sendable, Equatable {
   private mutating func set(_ bit: svc_filter, _ address: IPAddress) {
     let hash = Self.hash(of: address)
     let places = Int(SVC_FILTER_PLACES)
-    words[hash / places] |= UInt64(bit.rawValue) << UInt64(hash % places * 2)
+    words[hash / places] |= UInt64(bit.rawValue) << UInt64(hash % places * Int(SVC_FILTER_BITS))
   }
 
   /// The place of an address; several addresses share one.

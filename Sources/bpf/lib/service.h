@@ -10,10 +10,11 @@
 #include "sockets.h"
 
 enum verdict {
-	NOT_A_SERVICE = 0, /* leave the destination alone */
-	NO_BACKEND,	   /* ECONNREFUSED */
-	DROPPED,	   /* EHOSTUNREACH: a policy keeps the backends away */
-	DENIED,		   /* EACCES: the source ranges */
+	STRANGER = 0,  /* leave the destination alone: no socket was ever led there */
+	NOT_A_SERVICE, /* leave the destination alone; but it may be a backend */
+	NO_BACKEND,    /* ECONNREFUSED */
+	DROPPED,       /* EHOSTUNREACH: a policy keeps the backends away */
+	DENIED,	       /* EACCES: the source ranges */
 	TRANSLATED,
 };
 
@@ -120,7 +121,10 @@ static __always_inline __u32 look_into_filter(const struct endpoint_address *to)
 	__u32 at = hash / SVC_FILTER_PLACES;
 	__u64 *word = bpf_map_lookup_elem(&address_filter, &at);
 
-	return word ? *(volatile __u64 *)word >> hash % SVC_FILTER_PLACES * 2 & 3 : 0;
+	if (!word)
+		return 0;
+	return *(volatile __u64 *)word >> hash % SVC_FILTER_PLACES * SVC_FILTER_BITS &
+	       ((1 << SVC_FILTER_BITS) - 1);
 }
 
 static __always_inline void fill_guard4(struct svc_guard4 *guard, const struct endpoint_address *to)

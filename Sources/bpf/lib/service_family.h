@@ -31,6 +31,8 @@ static __always_inline enum verdict OF(find_frontend)(const struct endpoint_addr
 	struct OF(svc_key) key = {};
 
 	if (likely(!filter))
+		return STRANGER;
+	if (filter == SVC_FILTER_BACKEND)
 		return NOT_A_SERVICE;
 	OF(fill_key)(&key, to);
 	key.port_be = to->port_be;

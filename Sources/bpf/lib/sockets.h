@@ -166,6 +166,20 @@ static __always_inline struct svc_flow *flow_from(struct memory *memory,
 }
 
 /*
+ * Is the socket connected to where this flow leads? A connect() to a stranger is not looked at, so
+ * what the last translated connect() led to may be the peer no more.
+ */
+static __always_inline int is_peer(struct bpf_sock *sk, const struct svc_flow *flow)
+{
+	if (sk->dst_port != flow->backend_port_be)
+		return 0;
+	if (sk->family != AF_INET6)
+		return is_mapped(flow->backend_be) && sk->dst_ip4 == flow->backend_be[3];
+	return sk->dst_ip6[0] == flow->backend_be[0] && sk->dst_ip6[1] == flow->backend_be[1] &&
+	       sk->dst_ip6[2] == flow->backend_be[2] && sk->dst_ip6[3] == flow->backend_be[3];
+}
+
+/*
  * A datagram of a connected AF_INET6 socket that speaks IPv4: the kernel hands send() over to
  * IPv4 as if it were a sendto() to the peer, so sendmsg4 runs for what is no sendto() at all.
  */

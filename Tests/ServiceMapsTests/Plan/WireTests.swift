@@ -108,20 +108,25 @@ import Testing
     #expect(WireV6.address(WireV6.guarding(address)) == address)
   }
 
-  @Test func address_filter_has_two_bits_per_place() {
+  @Test func address_filter_has_bits_per_place() {
     let one = IPAddress("10.96.0.1")!
     let two = IPAddress("fd00::5")!
     var frontends = AddressFilter()
     frontends.insert(frontend: one)
     #expect(frontends.words.map(\.nonzeroBitCount).reduce(0, +) == 1)
     let hash = AddressFilter.hash(of: one)
-    #expect(frontends.words[hash / 32] == 1 << UInt64(hash % 32 * 2))
+    #expect(frontends.words[hash / 16] == 1 << UInt64(hash % 16 * 4))
     var guarded = AddressFilter()
     guarded.insert(guarded: one)
-    #expect(guarded.words[hash / 32] == 2 << UInt64(hash % 32 * 2))
+    #expect(guarded.words[hash / 16] == 2 << UInt64(hash % 16 * 4))
     guarded.insert(guarded: two)
-    #expect(guarded.union(frontends).words[hash / 32] >> UInt64(hash % 32 * 2) & 3 == 3)
+    #expect(guarded.union(frontends).words[hash / 16] >> UInt64(hash % 16 * 4) & 15 == 3)
     #expect(guarded.union(frontends).words.map(\.nonzeroBitCount).reduce(0, +) == 3)
+    var backends = AddressFilter()
+    backends.insert(backend: one)
+    #expect(backends.words[hash / 16] == 4 << UInt64(hash % 16 * 4))
+    #expect(backends.words[hash / 16] & AddressFilter.backendBits == backends.words[hash / 16])
+    #expect(AddressFilter.backendBits == 0x4444_4444_4444_4444)
   }
 
   /// C = Swift; abi_check.c asserts the same numbers in C, the kernel tests compare with BTF.

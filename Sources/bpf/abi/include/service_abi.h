@@ -222,17 +222,20 @@ struct svc_guard6 {
 };
 
 /*
- * address_filter: ARRAY of __u64, mmapped. Two bits per hash of an address, SVC_FILTER_PLACES
- * in a word: whether a frontend has it, whether it is guarded. Most destinations are neither,
- * and find out here, with no lookup in a hash.
+ * address_filter: ARRAY of __u64, mmapped. A few bits per hash of an address, SVC_FILTER_PLACES
+ * in a word: whether a frontend has it, whether it is guarded, whether it ever was a backend's.
+ * Most destinations are none of these, and find out here, with no lookup in a hash.
  */
 #define SVC_FILTER_HASH_BITS 18
-#define SVC_FILTER_PLACES 32
-#define SVC_FILTER_WORDS 8192 /* (1 << SVC_FILTER_HASH_BITS) / SVC_FILTER_PLACES */
+#define SVC_FILTER_BITS 4
+#define SVC_FILTER_PLACES 16   /* 64 / SVC_FILTER_BITS */
+#define SVC_FILTER_WORDS 16384 /* (1 << SVC_FILTER_HASH_BITS) / SVC_FILTER_PLACES */
 
 enum svc_filter {
 	SVC_FILTER_FRONTEND = 1 << 0,
 	SVC_FILTER_GUARDED = 1 << 1,
+	/* Sockets may remember it long after; so it stays. */
+	SVC_FILTER_BACKEND = 1 << 2,
 };
 
 /* Below 1 << SVC_FILTER_HASH_BITS. */
