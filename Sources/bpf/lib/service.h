@@ -77,14 +77,23 @@ static __always_inline __u32 draw(__u64 cookie, __u64 choices, __u32 limit)
 	return (z >> 32) * limit >> 32;
 }
 
-static __always_inline void fill_key4(struct svc_key4 *key, const struct endpoint_address *to)
+/* One store: what is read as a word soon after must have been written as one. */
+static __always_inline void fill_key4(struct svc_key4 *key, const struct endpoint_address *to,
+				      __u8 protocol)
 {
-	key->addr_be = to->w[3];
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	*(__u64 *)key = (__u64)protocol << 48 | (__u64)to->port_be << 32 | to->w[3];
+#else
+	*(__u64 *)key = (__u64)to->w[3] << 32 | (__u32)to->port_be << 16 | protocol << 8;
+#endif
 }
 
-static __always_inline void fill_key6(struct svc_key6 *key, const struct endpoint_address *to)
+static __always_inline void fill_key6(struct svc_key6 *key, const struct endpoint_address *to,
+				      __u8 protocol)
 {
 	copy_words(key->addr_be, to->w);
+	key->port_be = to->port_be;
+	key->protocol = protocol;
 }
 
 /* A frontend begins with the members of its key, and the key has no gaps. */

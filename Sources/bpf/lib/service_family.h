@@ -28,15 +28,13 @@ static __always_inline enum verdict OF(find_frontend)(const struct endpoint_addr
 						      __u8 protocol, struct frontend *found)
 {
 	__u32 filter = look_into_filter(to);
-	struct OF(svc_key) key = {};
+	struct OF(svc_key) key __attribute__((aligned(8))) = {};
 
 	if (likely(!filter))
 		return STRANGER;
 	if (filter == SVC_FILTER_BACKEND)
 		return NOT_A_SERVICE;
-	OF(fill_key)(&key, to);
-	key.port_be = to->port_be;
-	key.protocol = protocol;
+	OF(fill_key)(&key, to, protocol);
 	for (int attempt = 0; attempt < 2; attempt++) {
 		__u32 *index = bpf_map_lookup_elem(&OF(keys), &key);
 		struct OF(svc_frontend) * frontend;
