@@ -289,7 +289,9 @@ public struct KernelTables: Sendable {
   private func addToFilter(backendsOf plans: [FamilyPlan]) {
     guard plans.contains(where: { !$0.slots.isEmpty }) else { return }
     var filter = AddressFilter()
-    for slot in plans.lazy.flatMap(\.slots).flatMap(\.slots) { filter.insert(backend: slot.backend.address) }
+    for slot in plans.lazy.flatMap(\.slots).flatMap(\.slots) {
+      filter.insert(backend: slot.backend.address)
+    }
     for (index, word) in filter.words.enumerated() where word != 0 {
       let old = addressFilter.acquire(at: UInt32(index))
       if old | word != old { addressFilter.publish(old | word, at: UInt32(index)) }

@@ -81,6 +81,31 @@ let reconnectTests: [KernelTest] = Variant.allCases.flatMap { variant in
       try checkEqual(try pods.echo(), first, "the backend")
       try checkEqual(try client.receive()?.from, vip, "the source of the reply")
     },
+    // A connect() to an address that never was a backend's is not looked at.
+    KernelTest("udp_\(variant)_connected_to_a_stranger_is_not_connected_to_the_vip") { sandbox in
+      let pods = try Pods(variant, SK_UDP, 1...3)
+      let (first, second, stranger) = (pods.places[0], pods.places[1], pods.places[2])
+      let dataplane = try sandbox.attach([frontend(vip, .udp, [first])])
+      let client = try Socket(variant, SK_UDP)
+      try client.connect(vip)
+      try client.connect(pods.seen(stranger))
+      try checkEqual(try client.peerName, pods.seen(stranger), "getpeername")
+      try client.send("x")
+      try checkEqual(try pods.echo(), stranger, "where send() went")
+      try checkEqual(try client.receive()?.from, pods.seen(stranger), "the source of the reply")
+      try client.send("x", to: vip)
+      try checkEqual(try pods.receive().pod, first, "where sendto(VIP) went")
+      // Were the former peer taken for the peer, the datagram would go to what is gone.
+      try dataplane.serve([frontend(vip, .udp, [second])])
+      try client.send("x", to: vip)
+      try checkEqual(try pods.receive().pod, second, "where sendto(VIP) went after a change")
+      try checkEqual(try client.peerName, pods.seen(stranger), "getpeername")
+      try client.connect(vip)
+      try checkEqual(try client.peerName, vip, "getpeername")
+      try client.send("x")
+      try checkEqual(try pods.echo(), second, "the backend of the second connect")
+      try checkEqual(try client.receive()?.from, vip, "the source of its reply")
+    },
     KernelTest("tcp_and_udp_\(variant)_on_one_port_are_two_services") { sandbox in
       let tcp = try Pods(variant, SK_TCP, [1])
       let udp = try Pods(variant, SK_UDP, [2])
