@@ -6,6 +6,7 @@ public final class BPFMap: Sendable {
   public let keySize: Int
   public let valueSize: Int
   public let maxEntries: Int
+  public let definition: MapDefinition
 
   init(_ descriptor: FileDescriptor) throws(BPFError) {
     self.descriptor = descriptor
@@ -16,6 +17,8 @@ public final class BPFMap: Sendable {
       keySize = info.keySize
       valueSize = info.valueSize
       maxEntries = info.maxEntries
+      definition = MapDefinition(
+        type: info.type, keySize: info.keySize, valueSize: info.valueSize, flags: info.flags)
     }
   }
 

@@ -30,6 +30,9 @@ public struct OpenObject: ~Copyable {
   /// The names of its maps, without those that clang makes of variables and constants.
   public var mapNames: [String] { handle.mapNames }
 
+  /// What it wants a map to be; nil when it has no such map.
+  public func definition(ofMap map: String) -> MapDefinition? { handle.definition(ofMap: map) }
+
   /// Loads no other programs than these: the rest may need what this kernel has not.
   public func loadOnly(_ programs: [String]) throws(BPFError) {
     if let errno = handle.loadOnly(programs) {

@@ -48,6 +48,14 @@ public struct CgroupLink: Sendable {
     }
   }
 
+  /// Runs another program of the same type from now on, in one step: every call sees the old or
+  /// the new one (BPF_LINK_UPDATE, 5.7).
+  public func update(to program: BPFProgram) throws(BPFError) {
+    if let errno = Calls.updateLink(descriptor.number, program: program.descriptor.number) {
+      throw .call("replacing the program of a link", errno: errno)
+    }
+  }
+
   /// Ends the attachment now, even while the pin or other descriptors remain (5.9).
   public func detach() throws(BPFError) {
     if let errno = Calls.detachLink(descriptor.number) {

@@ -48,6 +48,12 @@ public struct HashMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & 
     return result
   }
 
+  /// Writes all elements of another map.
+  public func copy(from other: HashMap) throws(BPFError) {
+    let elements = try other.all()
+    try update(elements.map(\.key), elements.map(\.value))
+  }
+
   private func failure(_ what: String, _ errno: Int32) -> BPFError {
     let full: Int32 = 7  // E2BIG
     if errno == full {

@@ -29,6 +29,9 @@ public struct MappedArray<Element: BitwiseCopyable & Sendable>: Sendable {
     memory.store(field, at: Int(index) * stride + offset)
   }
 
+  /// Writes all elements of another array; those behind its end stay.
+  public func copy(from other: MappedArray) { memory.copy(from: other.memory) }
+
   /// Writes one aligned 64-bit word with release order: whoever reads it sees everything that
   /// was stored before.
   public func publish(_ word: UInt64, at index: UInt32, offset: Int = 0) {

@@ -22,7 +22,7 @@ public struct Dataplane: Sendable {
       throw .notAttached(pin: pin)
     }
     tables = try KernelTables { name throws(BPFError) in
-      try BPFMap(pinned: name == "header" ? layout.header : layout.map(name))
+      try BPFMap(pinned: layout.pin(ofMap: name))
     }
   }
 
@@ -33,7 +33,8 @@ public struct Dataplane: Sendable {
   public func checkLayout() throws(DataplaneError) {
     guard tables.layoutVersion == Dataplane.layoutVersion else {
       throw .refused(
-        "the maps at \(pin) have layout \(tables.layoutVersion), this binary has layout "
+        "the maps at \(pin) were made by socklb \(tables.version) and have layout "
+          + "\(tables.layoutVersion), this is socklb \(ReleaseVersion.current) with layout "
           + "\(Dataplane.layoutVersion)",
         remedy: "use the socklb that made them, or `socklb detach` and `socklb attach`")
     }
@@ -109,6 +110,13 @@ public struct Dataplane: Sendable {
 
   private static func load(_ capacities: Capacities) throws(BPFError) -> LoadedObject {
     let object = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
+    try size(object, capacities)
+    return try object.load()
+  }
+
+  static func size(
+    _ object: borrowing OpenObject, _ capacities: Capacities
+  ) throws(BPFError) {
     for family in ["4", "6"] {
       for map in ["keys", "frontends", "guards"] {
         try object.setMaxEntries(capacities.frontends, ofMap: map + family)
@@ -118,11 +126,10 @@ public struct Dataplane: Sendable {
         try object.setMaxEntries(capacities.physicalBackends, ofMap: map + family)
       }
       try object.setMaxEntries(capacities.physicalKept, ofMap: "kept" + family)
-      for map in ["counters", "services", "policies"] {
+      for map in ["counters", "totals", "services", "policies"] {
         try object.setMaxEntries(capacities.physicalServices, ofMap: map + family)
       }
     }
-    return try object.load()
   }
 
   private static func attach(
@@ -221,7 +228,7 @@ public struct Dataplane: Sendable {
 extension [SocketHook] {
   /// The hooks that show addresses come first, and the one that cleans up: from the first
   /// translated connect on, an application sees the address it asked for, and nothing is left.
-  fileprivate var attachOrder: [SocketHook] {
+  var attachOrder: [SocketHook] {
     sorted { a, b in
       func rank(_ hook: SocketHook) -> Int {
         switch hook {

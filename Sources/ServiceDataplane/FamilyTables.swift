@@ -19,14 +19,15 @@ where
   let guards: HashMap<Wire.WireGuard, UInt32>
   let ranges: HashMap<Wire.WireRange, UInt32>
   let counters: PerCPUArray<svc_counters>
+  /// What was counted in maps that larger ones have replaced.
+  let totals: HashMap<UInt32, svc_counters>
   let capacities: Capacities
 
   /// The names of the maps, without the family.
   static var mapNames: [String] {
     [
-      "keys", "frontends", "lists", "slots", "endpoints", "kept", "services", "counters",
-      "policies",
-      "guards", "ranges",
+      "keys", "frontends", "lists", "slots", "endpoints", "kept", "services", "counters", "totals",
+      "policies", "guards", "ranges",
     ]
   }
 
@@ -44,6 +45,7 @@ where
     guards = try HashMap(open("guards" + family))
     ranges = try HashMap(open("ranges" + family))
     counters = try PerCPUArray(open("counters" + family))
+    totals = try HashMap(open("totals" + family))
     self.capacities = capacities
   }
 
@@ -138,6 +140,11 @@ where
       }
       if sum != ServiceCounters() { result[id] = sum }
     }
+    for (id, total) in try totals.all() {
+      result[id, default: ServiceCounters()].translated &+= total.translated
+      result[id, default: ServiceCounters()].refused &+= total.refused
+      result[id, default: ServiceCounters()].denied &+= total.denied
+    }
     return result
   }
 
@@ -149,7 +156,9 @@ where
     try ranges.delete(plan.staleRanges.map(Wire.range))
     try kept.delete(plan.staleKept.map(Wire.kept))
     try services.update(plan.services.map(\.id), plan.services.map(\.record.wire))
-    try counters.clear(plan.services.filter(\.isNew).map(\.id))
+    let fresh = plan.services.filter(\.isNew).map(\.id)
+    try totals.delete(fresh)
+    try counters.clear(fresh)
     for write in plan.services { store(write) }
     for write in plan.newEndpoints { endpoints.store(write.record.wire, at: write.id) }
     for write in plan.slots {

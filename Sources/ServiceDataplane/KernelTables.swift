@@ -7,7 +7,7 @@ import CServiceABI
 /// Order of writing: `FamilyPlan`. Whatever a plan takes out of use is used again only after a
 /// grace period, which `apply` waits for before it returns.
 public struct KernelTables: Sendable {
-  private let header: MappedArray<svc_header>
+  let header: MappedArray<svc_header>
   let v4: FamilyTables<WireV4>
   let v6: FamilyTables<WireV6>
   private let addressFilter: MappedArray<UInt64>
@@ -16,6 +16,8 @@ public struct KernelTables: Sendable {
   let sockets: SocketStore
   let events: PerCPUArray<UInt64>
   let grace: GracePeriod
+  /// `svc_header.map_set` when these maps were opened.
+  let mapSet: UInt32
 
   private static let generationOffset = MemoryLayout<svc_header>.offset(of: \.generation) ?? 8
   private static let pendingOffset = MemoryLayout<svc_header>.offset(of: \.grace_pending) ?? 4
@@ -24,6 +26,7 @@ public struct KernelTables: Sendable {
   init(open: (String) throws(BPFError) -> BPFMap) throws(DataplaneError) {
     do {
       header = try MappedArray(open("header"))
+      mapSet = header[0].map_set
       // The maps themselves say how large they were made.
       let capacities = Capacities(
         physicalServices: try open("counters4").maxEntries,
@@ -43,12 +46,17 @@ public struct KernelTables: Sendable {
   }
 
   /// Names of all maps besides `header`, as the BPF object has them.
-  static var mapNames: [String] {
+  static var mapNames: [String] { tableMaps + lastingMaps }
+
+  /// The maps whose size depends on the table: larger ones may take their place.
+  static var tableMaps: [String] {
     FamilyTables<WireV4>.mapNames.flatMap { [$0 + "4", $0 + "6"] }
-      + [
-        "sockets", "socket_tags", "more_flows", "events", "address_filter", "affinities", "sources",
-      ]
   }
+
+  /// The maps that stay for the life of the data plane.
+  static let lastingMaps = [
+    "sockets", "socket_tags", "more_flows", "events", "address_filter", "affinities", "sources",
+  ]
 
   public var capacities: Capacities { v4.capacities }
 
@@ -69,7 +77,8 @@ public struct KernelTables: Sendable {
       svc_header(
         layout_version: UInt32(SVC_LAYOUT_VERSION), grace_pending: 0, generation: 0,
         instance_high: instance.high, instance_low: instance.low,
-        host_netns: settings.hostNetworkNamespace, options: settings.options, zero: 0),
+        host_netns: settings.hostNetworkNamespace, options: settings.options, map_set: 0,
+        grown_at: 0, version: ReleaseVersion.current.packed, switching: 0),
       at: 0)
   }
 
@@ -144,6 +153,8 @@ public struct KernelTables: Sendable {
       if before % 2 == 0 {
         let states = try readStates()
         let counters = withCounters ? try readCounters(states) : [:]
+        // Larger maps have taken the place of these: what was read may be old.
+        if header[0].map_set != mapSet { break }
         if before == generation {
           return Snapshot(states: states, counters: counters, isConsistent: true)
         }
@@ -183,6 +194,9 @@ public struct KernelTables: Sendable {
 
     /// The maps hold the table already.
     public var isEmpty: Bool { plans.allSatisfy { $0.isEmpty && $0.isComplete } }
+    /// All of it is written at once; else in parts, because there is too little room beside
+    /// what is in use.
+    public var isOneStep: Bool { plans.allSatisfy(\.isComplete) }
     /// What the maps held when the change was prepared.
     public var before: ServiceTable { ServiceTable(states: states) }
 

@@ -5,6 +5,7 @@ import BPFLoader
 ///     DIR/header                    the map that says version, instance and generation
 ///     DIR/maps/NAME                 every other map
 ///     DIR/links/CGROUP-ID/HOOK      one link per hook and cgroup
+///     DIR/next/NAME                 larger maps that are about to take the place of DIR/maps/NAME
 ///
 /// Everything is built in `DIR-new` and appears at `DIR` by one rename, so a directory at `DIR`
 /// is always complete.
@@ -17,7 +18,12 @@ struct PinLayout: Sendable {
   var header: String { directory + "/header" }
   var maps: String { directory + "/maps" }
   var links: String { directory + "/links" }
+  var next: String { directory + "/next" }
+  /// Where `next` is built; it appears by one rename.
+  var nextBuilding: String { directory + "/next-new" }
   func map(_ name: String) -> String { maps + "/" + name }
+  /// The same for every map, `header` among them.
+  func pin(ofMap name: String) -> String { name == "header" ? header : map(name) }
   func links(ofCgroup id: UInt64) -> String { links + "/\(id)" }
 
   var isComplete: Bool { Files.exists(header) }
@@ -40,6 +46,12 @@ struct PinLayout: Sendable {
     return ended
   }
 
+  static func removePins(_ directory: String) throws(DataplaneError) {
+    guard Files.isDirectory(directory) else { return }
+    for name in try Files.list(directory) { try Files.remove(directory + "/" + name) }
+    try Files.removeDirectory(directory)
+  }
+
   /// The same for this directory alone, without renaming it.
   func tearDown() throws(DataplaneError) -> Int {
     guard Files.isDirectory(directory) else { return 0 }
@@ -57,8 +69,7 @@ struct PinLayout: Sendable {
       try Files.removeDirectory(links + "/" + cgroup)
     }
     try Files.removeDirectory(links)
-    for map in try Files.list(maps) { try Files.remove(maps + "/" + map) }
-    try Files.removeDirectory(maps)
+    for directory in [nextBuilding, next, maps] { try Self.removePins(directory) }
     try Files.remove(header)
     try Files.removeDirectory(directory)
     return ended

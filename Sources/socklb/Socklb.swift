@@ -3,7 +3,7 @@ import ServiceDataplane
 
 @main
 struct Socklb: ParsableCommand {
-  static let version = "0.1.0"
+  static let version = ReleaseVersion.current.description
 
   static let configuration = CommandConfiguration(
     commandName: "socklb",
@@ -23,7 +23,7 @@ struct Socklb: ParsableCommand {
       """,
     version: "socklb \(version) (table layout \(Dataplane.layoutVersion))",
     subcommands: [
-      Attach.self, Detach.self, Apply.self, Delete.self, Diff.self, Dump.self,
+      Attach.self, Upgrade.self, Detach.self, Apply.self, Delete.self, Diff.self, Dump.self,
       Describe.self, Status.self,
     ])
 }

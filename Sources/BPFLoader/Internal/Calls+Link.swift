@@ -28,6 +28,11 @@ extension Calls {
         attachType: info.cgroup.attach_type))
   }
 
+  static func updateLink(_ fd: Int32, program: Int32) -> Int32? {
+    // SAFETY: no options are passed.
+    unsafe bpf_link_update(fd, program, nil) < 0 ? errno : nil
+  }
+
   static func detachLink(_ fd: Int32) -> Int32? {
     bpf_link_detach(fd) < 0 ? errno : nil
   }

@@ -12,6 +12,7 @@ extension Calls {
     var keySize: Int
     var valueSize: Int
     var maxEntries: Int
+    var flags: UInt32
   }
 
   static func mapInfo(_ fd: Int32) -> Result<MapInfo, CallFailure> {
@@ -24,7 +25,7 @@ extension Calls {
     return .success(
       MapInfo(
         id: info.id, name: text(of: info.name), type: info.type, keySize: Int(info.key_size),
-        valueSize: Int(info.value_size), maxEntries: Int(info.max_entries)))
+        valueSize: Int(info.value_size), maxEntries: Int(info.max_entries), flags: info.map_flags))
   }
 
   static func text<T: BitwiseCopyable>(of array: T) -> String {

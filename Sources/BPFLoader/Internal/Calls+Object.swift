@@ -71,6 +71,13 @@ import Glibc
     return result < 0 ? -result : nil
   }
 
+  func definition(ofMap name: String) -> MapDefinition? {
+    guard let map = unsafe bpf_object__find_map_by_name(object, name) else { return nil }
+    return unsafe MapDefinition(
+      type: bpf_map__type(map).rawValue, keySize: Int(bpf_map__key_size(map)),
+      valueSize: Int(bpf_map__value_size(map)), flags: bpf_map__map_flags(map))
+  }
+
   var mapNames: [String] {
     var names: [String] = []
     var map = unsafe bpf_object__next_map(object, nil)

@@ -34,6 +34,12 @@ import CKernel
     unsafe base.storeBytes(of: value, toByteOffset: offset, as: T.self)
   }
 
+  /// Copies as much as both have. Nobody may write to either meanwhile.
+  func copy(from other: MappedMemory) {
+    // SAFETY: neither end is passed; two mappings of different maps do not overlap.
+    unsafe base.copyMemory(from: other.base, byteCount: min(length, other.length))
+  }
+
   func publish(_ value: UInt64, at offset: Int) {
     precondition(offset >= 0 && offset + 8 <= length && offset % 8 == 0)
     // SAFETY: checked above; the mapping is page aligned.

@@ -21,11 +21,22 @@ public struct CapacityError: Error, Hashable, Sendable, CustomStringConvertible 
   public var description: String {
     "the table does not fit into the maps: "
       + shortages.map(\.description).joined(separator: "; ")
-      + "; run `socklb detach` and `socklb attach` with larger limits"
+      + "; give `socklb attach` larger limits"
   }
 }
 
 extension FamilyState {
+  /// What `table` needs at rest and maps of these capacities do not have.
+  public static func shortages(
+    of table: ServiceTable, capacities: Capacities
+  ) -> [CapacityError.Shortage] {
+    IPFamily.allCases.flatMap { family in
+      shortages(
+        of: table.frontends.filter { $0.key.address.family == family }, family: family,
+        capacities: capacities)
+    }
+  }
+
   /// What `frontends` need at rest and the maps do not have.
   ///
   /// Kept endpoints are not asked for: where room is short, they give way.

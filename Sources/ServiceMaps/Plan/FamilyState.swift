@@ -1,5 +1,5 @@
 /// How many entries the maps of one family have room for.
-public struct Capacities: Hashable, Sendable {
+public struct Capacities: Hashable, Sendable, CustomStringConvertible {
   /// Service ports.
   public var services: Int
   /// Frontends: keys, frontend records and lists.
@@ -11,6 +11,57 @@ public struct Capacities: Hashable, Sendable {
     self.services = services
     self.frontends = frontends
     self.backends = backends
+  }
+
+  public var description: String {
+    "\(services) service ports, \(frontends) frontends, \(backends) backends"
+  }
+
+  /// What attach makes maps for when there is no table yet. They grow.
+  public static let initial = Capacities(services: 16_384, frontends: 32_768, backends: 131_072)
+
+  /// What `table` takes at rest, in the family that takes more of each.
+  public init(demandOf table: ServiceTable) {
+    self.init(services: 0, frontends: 0, backends: 0)
+    for family in IPFamily.allCases {
+      let frontends = table.frontends.filter { $0.key.address.family == family }
+      let kept = table.keptEndpoints.count { $0.backend.address.family == family }
+      services = max(services, Set(frontends.lazy.map(\.service)).count)
+      self.frontends = max(self.frontends, frontends.count)
+      backends = max(backends, FamilyState.backendsNeeded(by: frontends) + kept, kept * 4)
+    }
+  }
+
+  /// At least twice of what is too small for `table`, and some more than it takes.
+  public func grown(for table: ServiceTable, within limits: Capacities) -> Capacities {
+    let listed = table.frontends.reduce(0) { $0 + $1.backends.count }
+    if table.frontends.count <= min(services, frontends)
+      && listed + 4 * table.keptEndpoints.count <= backends
+    {
+      return self
+    }
+    let demand = Capacities(demandOf: table)
+    func size(_ room: Int, _ demand: Int, _ limit: Int) -> Int {
+      demand <= room ? room : max(room, min(limit, max(2 * room, demand + demand / 4)))
+    }
+    return Capacities(
+      services: size(services, demand.services, limits.services),
+      frontends: size(frontends, demand.frontends, limits.frontends),
+      backends: size(backends, demand.backends, limits.backends))
+  }
+
+  public func doubled(within limits: Capacities) -> Capacities {
+    Capacities(
+      services: max(services, min(limits.services, 2 * services)),
+      frontends: max(frontends, min(limits.frontends, 2 * frontends)),
+      backends: max(backends, min(limits.backends, 2 * backends)))
+  }
+
+  /// The smaller one of each.
+  public func limited(to limits: Capacities) -> Capacities {
+    Capacities(
+      services: min(services, limits.services), frontends: min(frontends, limits.frontends),
+      backends: min(backends, limits.backends))
   }
 
   // What changes is written beside what is in use, and the old is free only after a grace

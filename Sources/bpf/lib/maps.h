@@ -50,11 +50,12 @@
 		  1048576);                                                                        \
 	HASH_MAP(kept##family, struct svc_kept##family, __u32, BPF_F_NO_PREALLOC, 262144);         \
 	ARRAY_MAP(counters##family, BPF_MAP_TYPE_PERCPU_ARRAY, struct svc_counters, 0, 65536);     \
+	HASH_MAP(totals##family, __u32, struct svc_counters, BPF_F_NO_PREALLOC, 65536);            \
 	HASH_MAP(services##family, __u32, struct svc_service, BPF_F_NO_PREALLOC, 65536);           \
 	ARRAY_MAP(policies##family, BPF_MAP_TYPE_ARRAY, struct svc_policy, BPF_F_MMAPABLE, 65536); \
 	HASH_MAP(guards##family, struct svc_guard##family, __u32, BPF_F_NO_PREALLOC, 262144);      \
 	TYPED_MAP(ranges##family, BPF_MAP_TYPE_LPM_TRIE, struct svc_range##family, __u32,          \
-		  BPF_F_NO_PREALLOC, 65536)
+		  BPF_F_NO_PREALLOC, 1048576)
 
 FAMILY_MAPS(4);
 FAMILY_MAPS(6);

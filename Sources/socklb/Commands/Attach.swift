@@ -8,11 +8,13 @@ struct Attach: ParsableCommand {
     discussion: """
       From then on every process in the cgroups reaches the Services that are known. What was \
       applied earlier is restored from the state directory before the first connect is \
-      translated. When something is attached already, this says what and changes nothing.
+      translated. When something is attached already, its programs are replaced by those of \
+      this binary if they differ (see `socklb upgrade`); else this says what is there.
       """)
 
   @OptionGroup var common: CommonOptions
   @OptionGroup var node: NodeOptions
+  @OptionGroup var capacity: CapacityOptions
 
   @Option(
     name: .long,
@@ -20,16 +22,6 @@ struct Attach: ParsableCommand {
       "A cgroup v2 directory; may be given more than once (default: the cgroup2 root found in "
         + "/proc/mounts).", valueName: "path"))
   var cgroup: [String] = []
-
-  @Option(name: .long, help: "Room for this many service ports, per address family.")
-  var maxServices = Capacities().services
-
-  @Option(
-    name: .long, help: "Room for this many frontends (address, port and protocol), per family.")
-  var maxFrontends = Capacities().frontends
-
-  @Option(name: .long, help: "Room for this many backends of all Services together, per family.")
-  var maxBackends = Capacities().backends
 
   @Option(
     name: .long,
@@ -47,15 +39,6 @@ struct Attach: ParsableCommand {
     case netns, cgroup
   }
 
-  func validate() throws {
-    for (option, value) in [
-      ("--max-services", maxServices), ("--max-frontends", maxFrontends),
-      ("--max-backends", maxBackends),
-    ] where !(1...(1 << 24)).contains(value) {
-      throw ValidationError("\(option) must be 1…\(1 << 26)")
-    }
-  }
-
   func run() throws {
     try common.run {
       try KernelVersion.check()
@@ -66,7 +49,7 @@ struct Attach: ParsableCommand {
       }
       defer { withExtendedLifetime(lock) {} }
       if Dataplane.isAttached(pin: common.pin) {
-        try sayWhatIsThere(Dataplane(pin: common.pin))
+        try upgradeOrSayWhatIsThere(Dataplane(pin: common.pin), state)
         return
       }
       if let owner = try state.readOwner(), owner.pin != common.pin,
@@ -79,7 +62,7 @@ struct Attach: ParsableCommand {
       let cgroups = outermost(
         cgroup.isEmpty ? [try .root()] : try cgroup.map { try Cgroup(path: $0) })
       let (known, knownBytes) = try KnownStore.load(state)
-      let settings = node.settings(over: try state.readSettings())
+      let settings = capacity.settings(over: node.settings(over: try state.readSettings()))
       let options = NodeOptions.compileOptions(settings)
       let compiled = TableCompiler(options: options).compile(known)
       Output.diagnostics(compiled.diagnostics)
@@ -90,8 +73,7 @@ struct Attach: ParsableCommand {
       try state.writeOwner(.init(pin: common.pin, instance: instance))
       let dataplane = try Dataplane.attach(
         pin: common.pin, cgroups: cgroups,
-        capacities: Capacities(
-          services: maxServices, frontends: maxFrontends, backends: maxBackends),
+        capacities: capacities(for: compiled.table, settings),
         instance: instance,
         settings: KernelTables.Settings(
           hostNetworkNamespace: KernelTables.Settings.ownNetworkNamespace,
@@ -120,6 +102,23 @@ struct Attach: ParsableCommand {
       }
       return seen.insert(cgroup.id).inserted
     }
+  }
+
+  private func capacities(
+    for table: ServiceTable, _ settings: [String: String]
+  ) -> Capacities {
+    let limits = Limits(settings).capacities ?? Capacities()
+    return capacity.initial.limited(to: limits).grown(for: table, within: limits)
+  }
+
+  /// What is attached gets the programs of this binary, if it has others.
+  private func upgradeOrSayWhatIsThere(
+    _ found: Dataplane, _ state: StateDirectory
+  ) throws(DataplaneError) {
+    try found.checkLayout()
+    try state.checkOwner(of: found)
+    let result = try Upgrade.run(found)
+    guard !result.isEmpty else { return try sayWhatIsThere(found) }
   }
 
   private func sayWhatIsThere(_ dataplane: Dataplane) throws(DataplaneError) {

@@ -21,7 +21,8 @@ struct Status: ParsableCommand {
         common: common, dataplane: dataplane, attachments: try dataplane.attachments(),
         snapshot: try dataplane.tables.readSnapshot(withCounters: true),
         problems: try dataplane.missingHooks(), termination: dataplane.terminationWay(),
-        sockets: try dataplane.tables.socketUse())
+        sockets: try dataplane.tables.socketUse(),
+        limits: Limits((try? common.stateDirectory.readSettings()) ?? [:]).capacities)
       report.snapshot.sayIfInconsistent()
       switch output {
       case .text: try Output.data(Array(report.text.utf8))

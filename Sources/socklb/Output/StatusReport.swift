@@ -11,6 +11,8 @@ struct StatusReport {
   let problems: [String]
   let termination: TerminationWay
   let sockets: KernelTables.SocketUse
+  /// How far the maps may grow; nil: this is not known.
+  let limits: Capacities?
 
   /// Every hook is attached to every cgroup, and every cgroup is there.
   var isHealthy: Bool { problems.isEmpty }
@@ -77,6 +79,11 @@ struct StatusReport {
           + "\(fill.frontends)/\(room.frontends), backends \(fill.backends)/\(room.backends)")
     }
     lines.append(
+      "room        \(limits.map { "grows to \($0)" } ?? "does not grow"); "
+        + (dataplane.tables.grownAt.map { "grown \(UTCTime(secondsSince1970: $0))" }
+          ?? "never grown")
+    )
+    lines.append(
       "sockets     \(sockets.records)/\(sockets.capacity) records, since attach: "
         + "\(sockets.setFull) without a record, \(sockets.sharedBackends) with VIPs on one backend, "
         + "\(sockets.flowsGivenUp) VIPs forgotten, \(sockets.noMemory) without memory")
@@ -130,6 +137,18 @@ struct StatusReport {
               ("backends", use(fill.backends, room.backends)),
             ])
           })
+      ),
+      (
+        "growth",
+        .members([
+          ("servicePorts", limits.map { .number(UInt64($0.services)) } ?? .none),
+          ("frontends", limits.map { .number(UInt64($0.frontends)) } ?? .none),
+          ("backends", limits.map { .number(UInt64($0.backends)) } ?? .none),
+          (
+            "last",
+            dataplane.tables.grownAt.map { .text("\(UTCTime(secondsSince1970: $0))") } ?? .none
+          ),
+        ])
       ),
       (
         "sockets",

@@ -75,8 +75,13 @@ struct WriteSession {
       Output.message("waiting for another socklb that changes \(state.path)")
     }
     // Again, now that nobody else can detach and attach in between.
-    dataplane = try Dataplane(pin: common.pin)
-    try state.checkOwner(of: dataplane)
+    var current = try Dataplane(pin: common.pin)
+    try state.checkOwner(of: current)
+    if let (what, finished) = try current.finishInterrupted() {
+      Output.message("finished \(what)")
+      current = finished
+    }
+    dataplane = current
     (known, knownBytes) = try KnownStore.load(state)
     // attach has written it, if only without an object.
     guard knownBytes != nil || mayStartAnew else {
@@ -100,7 +105,9 @@ struct WriteSession {
   /// - Returns: which sockets were ended, because their backend is gone with this change, or with
   ///   one whose writer was killed.
   func commit(_ change: Change) throws(DataplaneError) -> EndedSockets {
-    let prepared = try dataplane.tables.prepare(change.table)
+    let limits = Limits(settings).capacities ?? dataplane.tables.capacities
+    let (prepared, dataplane, hasGrown) = try dataplane.prepare(change.table, within: limits)
+    if hasGrown { Output.message("grew the maps: room for \(dataplane.tables.capacities)") }
     let state = common.stateDirectory
     let bytes = change.changes.isChange || knownBytes == nil ? change.known.encode() : nil
     if let bytes { try state.writeObjects(bytes) }
@@ -125,11 +132,13 @@ struct WriteSession {
       }
       throw error
     }
-    return endLostSockets(after: prepared)
+    return endLostSockets(of: dataplane, after: prepared)
   }
 
   /// The change is made, whatever comes of this.
-  private func endLostSockets(after prepared: KernelTables.Preparation) -> EndedSockets {
+  private func endLostSockets(
+    of dataplane: Dataplane, after prepared: KernelTables.Preparation
+  ) -> EndedSockets {
     do {
       let ended = try dataplane.endLostSockets(after: prepared)
       for warning in ended.warnings { Output.message(warning) }

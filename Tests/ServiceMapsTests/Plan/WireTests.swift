@@ -142,7 +142,7 @@ import Testing
     #expect(MemoryLayout<svc_kept6>.size == 24)
     #expect(MemoryLayout<svc_service>.size == 212)
     #expect(MemoryLayout<svc_counters>.size == 24)
-    #expect(MemoryLayout<svc_header>.size == 48)
+    #expect(MemoryLayout<svc_header>.size == 64)
     #expect(MemoryLayout<svc_flow>.size == 56)
     #expect(MemoryLayout<svc_socket>.size == 64)
     #expect(MemoryLayout<svc_more_flows>.size == 968)

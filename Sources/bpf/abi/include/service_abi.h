@@ -287,7 +287,10 @@ struct svc_header {
 	__u64 instance_low;
 	__u64 host_netns; /* cookie of the network namespace that attach ran in */
 	__u32 options;	  /* enum svc_options */
-	__u32 zero;
+	__u32 map_set;	  /* raised when pinned maps are replaced by others */
+	__u64 grown_at;	  /* seconds since 1970; 0: never */
+	__u32 version; /* of the socklb whose programs these are: major << 16 | minor << 8 | patch */
+	__u32 switching; /* 1: links are being given other programs; some may have them already */
 };
 
 /*

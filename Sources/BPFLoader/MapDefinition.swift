@@ -1,0 +1,18 @@
+/// What a map is besides its name and how many entries it has room for.
+public struct MapDefinition: Hashable, Sendable {
+  /// `enum bpf_map_type`.
+  public var type: UInt32
+  /// In bytes.
+  public var keySize: Int
+  /// In bytes.
+  public var valueSize: Int
+  /// BPF_F_…, as the map was created.
+  public var flags: UInt32
+
+  public init(type: UInt32, keySize: Int, valueSize: Int, flags: UInt32) {
+    self.type = type
+    self.keySize = keySize
+    self.valueSize = valueSize
+    self.flags = flags
+  }
+}

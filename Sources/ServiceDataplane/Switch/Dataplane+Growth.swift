@@ -1,0 +1,119 @@
+import BPFLoader
+import BPFObject
+public import ServiceMaps
+
+/// Larger maps in place of those that a table does not fit into, while connects go on.
+///
+/// 1. New maps are made, filled with what the old ones hold, and pinned in `DIR/next`, which
+///    appears by one rename. From here on whoever comes next can finish.
+/// 2. Links are given programs that use them, one after the other. Meanwhile some programs read the
+///    old maps and some the new, and both say the same: the table is not changed in between, and
+///    indexes and ids are the same, so sockets, affinity and kept endpoints notice nothing.
+/// 3. After a grace period nothing counts into the old maps; what they counted goes into `totals`.
+/// 4. The pins in `DIR/next` take the place of those in `DIR/maps`.
+extension Dataplane {
+  /// Makes the maps as large as `capacities`. Only for whoever holds the lock.
+  ///
+  /// - Returns: the data plane with the new maps.
+  /// - Throws: when the kernel refuses, for want of memory for example. Then nothing has changed,
+  ///   unless links were being switched already; `finishInterrupted` goes on with that.
+  public func grow(to capacities: Capacities) throws(DataplaneError) -> Dataplane {
+    try PinLayout.removePins(layout.nextBuilding)
+    let object = try bpf { () throws(BPFError) in try loadLarger(capacities) }
+    let larger = try KernelTables { name throws(BPFError) in try object.map(name) }
+    do {
+      try bpf { () throws(BPFError) in try larger.copy(from: tables) }
+      try Files.makeDirectories(layout.nextBuilding)
+      try bpf { () throws(BPFError) in
+        for name in KernelTables.tableMaps {
+          try object.map(name).pin(at: layout.nextBuilding + "/" + name)
+        }
+      }
+      try Files.rename(layout.nextBuilding, to: layout.next)
+    } catch {
+      try? PinLayout.removePins(layout.nextBuilding)
+      throw error
+    }
+    try finishGrowth(object)
+    return try Dataplane(pin: pin)
+  }
+
+  private func loadLarger(_ capacities: Capacities) throws(BPFError) -> LoadedObject {
+    let open = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
+    try Self.size(open, capacities)
+    for name in open.mapNames where !KernelTables.tableMaps.contains(name) {
+      try reuse(layout.pin(ofMap: name), as: name, in: open)
+    }
+    return try open.load()
+  }
+
+  private func loadWithNext() throws(BPFError) -> LoadedObject {
+    let open = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
+    for name in open.mapNames {
+      let larger = layout.next + "/" + name
+      try reuse(Files.exists(larger) ? larger : layout.pin(ofMap: name), as: name, in: open)
+    }
+    return try open.load()
+  }
+
+  /// Steps 2 to 4. Whatever of it was done already does no harm when it is done again.
+  private func finishGrowth(_ object: borrowing LoadedObject) throws(DataplaneError) {
+    tables.setSwitching(true)
+    _ = try switchLinks(to: object, always: true)
+    try bpf { () throws(BPFError) in try tables.grace.wait() }
+    let names = KernelTables.tableMaps.filter { Files.exists(layout.next + "/" + $0) }
+    // All are there still: the old counters are, too.
+    if names.count == KernelTables.tableMaps.count {
+      let larger = try KernelTables { name throws(BPFError) in try object.map(name) }
+      try bpf { () throws(BPFError) in try larger.takeOverCounters(from: tables) }
+    }
+    tables.raiseMapSet()
+    for name in names { try Files.rename(layout.next + "/" + name, to: layout.map(name)) }
+    try Files.removeDirectory(layout.next)
+    tables.raiseMapSet()
+    tables.setVersion(.current)
+    tables.setGrownAt(Clock.secondsSince1970)
+    tables.setSwitching(false)
+  }
+
+  /// Finishes what a command did that was killed while links were given other programs. Only
+  /// for whoever holds the lock, before anything else.
+  ///
+  /// - Returns: what was finished, and the data plane as it is then; nil when there was nothing.
+  public func finishInterrupted() throws(DataplaneError) -> (what: String, dataplane: Dataplane)? {
+    try PinLayout.removePins(layout.nextBuilding)
+    if Files.isDirectory(layout.next) {
+      let object = try bpf { () throws(BPFError) in try loadWithNext() }
+      try finishGrowth(object)
+      return ("maps that were about to be replaced by larger ones", try Dataplane(pin: pin))
+    }
+    guard tables.isSwitching else { return nil }
+    _ = try upgrade()
+    return ("an upgrade that was interrupted", self)
+  }
+
+  // MARK: When
+
+  /// Plans a change, in larger maps if it does not fit into those there are.
+  ///
+  /// - Parameter limits: how far the maps may grow.
+  /// - Returns: what to commit, the data plane to commit it to, and whether its maps were grown.
+  /// - Throws: `.capacity` when the table is larger than the limits; then nothing has changed.
+  public func prepare(
+    _ table: ServiceTable, within limits: Capacities
+  ) throws(DataplaneError) -> (KernelTables.Preparation, Dataplane, hasGrown: Bool) {
+    let shortages = FamilyState.shortages(of: table, capacities: limits)
+    guard shortages.isEmpty else { throw .capacity(CapacityError(shortages: shortages)) }
+    let room = tables.capacities
+    var larger = room.grown(for: table, within: limits)
+    if larger == room {
+      let preparation = try tables.prepare(table)
+      if preparation.isOneStep { return (preparation, self, false) }
+      // It fits, but hardly: a change has to be written beside what is in use.
+      larger = room.doubled(within: limits)
+      if larger == room { return (preparation, self, false) }
+    }
+    let grown = try grow(to: larger)
+    return (try grown.tables.prepare(table), grown, true)
+  }
+}

@@ -1,0 +1,89 @@
+import ArgumentParser
+import ServiceMaps
+
+/// How large the maps may become, and how large they are made.
+struct CapacityOptions: ParsableArguments {
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Let the maps grow to this many service ports, per address family "
+        + "(default: \(Capacities().services)).", valueName: "number"))
+  var maxServices: Int?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Let the maps grow to this many frontends (address, port and protocol), per family "
+        + "(default: \(Capacities().frontends)).", valueName: "number"))
+  var maxFrontends: Int?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Let the maps grow to this many backends of all Services together, per family "
+        + "(default: \(Capacities().backends)).", valueName: "number"))
+  var maxBackends: Int?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp("Room for this many service ports at first.", valueName: "number"))
+  var initialServices = Capacities.initial.services
+
+  @Option(
+    name: .long, help: ArgumentHelp("Room for this many frontends at first.", valueName: "number"))
+  var initialFrontends = Capacities.initial.frontends
+
+  @Option(
+    name: .long, help: ArgumentHelp("Room for this many backends at first.", valueName: "number"))
+  var initialBackends = Capacities.initial.backends
+
+  func validate() throws {
+    for (option, value) in [
+      ("--max-services", maxServices), ("--max-frontends", maxFrontends),
+      ("--max-backends", maxBackends), ("--initial-services", initialServices),
+      ("--initial-frontends", initialFrontends), ("--initial-backends", initialBackends),
+    ] where value.map({ (1...(1 << 24)).contains($0) }) == false {
+      throw ValidationError("\(option) must be 1…\(1 << 24)")
+    }
+  }
+
+  var initial: Capacities {
+    Capacities(
+      services: initialServices, frontends: initialFrontends, backends: initialBackends)
+  }
+
+  /// What was given, as it is kept for all later commands.
+  func settings(over kept: [String: String]) -> [String: String] {
+    let limits = Limits(kept).capacities ?? Capacities()
+    return Limits(
+      Capacities(
+        services: maxServices ?? limits.services, frontends: maxFrontends ?? limits.frontends,
+        backends: maxBackends ?? limits.backends)
+    ).settings(over: kept)
+  }
+}
+
+/// The limits as the state directory keeps them.
+struct Limits {
+  /// nil: not known, because an older release attached.
+  var capacities: Capacities?
+
+  init(_ capacities: Capacities) { self.capacities = capacities }
+
+  init(_ settings: [String: String]) {
+    guard let services = settings["max-services"].flatMap({ Int($0) }),
+      let frontends = settings["max-frontends"].flatMap({ Int($0) }),
+      let backends = settings["max-backends"].flatMap({ Int($0) })
+    else { return }
+    capacities = Capacities(services: services, frontends: frontends, backends: backends)
+  }
+
+  func settings(over kept: [String: String]) -> [String: String] {
+    guard let capacities else { return kept }
+    var result = kept
+    result["max-services"] = "\(capacities.services)"
+    result["max-frontends"] = "\(capacities.frontends)"
+    result["max-backends"] = "\(capacities.backends)"
+    return result
+  }
+}
