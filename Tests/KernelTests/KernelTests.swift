@@ -79,7 +79,7 @@ let allTests: [KernelTest] =
   + manifestTests + stateTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + complaintTests + terminationTests + lostSocketTests + recordReuseTests
-  + socketLifeTests + flowTests
+  + socketLifeTests + flowTests + upgradeTests + growthTests
   + dnsTests
   // The rules are the table's and do not depend on the kernel: once is enough.
   + (ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + familyRuleTests)

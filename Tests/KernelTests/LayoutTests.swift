@@ -160,7 +160,8 @@ private let layouts: [BTFStruct] = [
       ("layout_version", \.layout_version), ("grace_pending", \.grace_pending),
       ("generation", \.generation), ("instance_high", \.instance_high),
       ("instance_low", \.instance_low), ("host_netns", \.host_netns), ("options", \.options),
-      ("zero", \.zero),
+      ("map_set", \.map_set), ("grown_at", \.grown_at), ("version", \.version),
+      ("switching", \.switching),
     ]),
   layout(
     svc_flow.self,

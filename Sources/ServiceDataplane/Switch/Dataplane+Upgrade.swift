@@ -23,16 +23,36 @@ extension Dataplane {
   /// Killed in the middle, some links have the old program and some the new one, which work on
   /// the same maps; `finishInterrupted` gives the rest theirs. Only for whoever holds the lock.
   public func upgrade() throws(DataplaneError) -> Upgrade {
+    try upgrade(programs: CompiledObject.socklb.elf)
+  }
+
+  /// - Parameter elf: a build of `CompiledObject.socklb`.
+  package func upgrade(programs elf: [UInt8]) throws(DataplaneError) -> Upgrade {
     try checkLayout()
     try checkVersion()
-    let object = try bpf { () throws(BPFError) in try loadOnPinnedMaps() }
+    let object = try bpf { () throws(BPFError) in try loadOnPinnedMaps(elf) }
     let result = try switchLinks(to: object, always: false)
     tables.setVersion(.current)
     return result
   }
 
-  private func loadOnPinnedMaps() throws(BPFError) -> LoadedObject {
-    let open = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
+  /// Loads each build once, and gives all links the one and the other in turn.
+  package func switchBetween(_ builds: [[UInt8]], times: Int) throws(DataplaneError) {
+    guard builds.count == 2 else { return }
+    let first = try bpf { () throws(BPFError) in try loadOnPinnedMaps(builds[0]) }
+    let second = try bpf { () throws(BPFError) in try loadOnPinnedMaps(builds[1]) }
+    for number in 0..<times {
+      if number % 2 == 0 {
+        _ = try switchLinks(to: first, always: true)
+      } else {
+        _ = try switchLinks(to: second, always: true)
+      }
+    }
+    tables.setSwitching(false)
+  }
+
+  private func loadOnPinnedMaps(_ elf: [UInt8]) throws(BPFError) -> LoadedObject {
+    let open = try OpenObject(elf: elf, name: "socklb")
     for name in open.mapNames { try reuse(layout.pin(ofMap: name), as: name, in: open) }
     return try open.load()
   }

@@ -23,6 +23,8 @@ extension KernelTables {
     header.store(version.packed, at: 0, offset: Self.versionOffset)
   }
 
+  func setLayoutVersion(_ version: UInt32) { header.store(version, at: 0, offset: 0) }
+
   /// Seconds since 1970; nil: the maps have the sizes that attach gave them.
   public var grownAt: UInt64? {
     let time = header.acquire(at: 0, offset: Self.grownAtOffset)

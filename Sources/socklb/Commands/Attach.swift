@@ -118,6 +118,13 @@ struct Attach: ParsableCommand {
     try found.checkLayout()
     try state.checkOwner(of: found)
     let result = try Upgrade.run(found)
+    let kept = try state.readSettings()
+    let settings = capacity.changes(Limits(kept).capacities ?? found.tables.capacities)
+      .settings(over: kept)
+    if settings != kept {
+      try state.writeSettings(settings)
+      Output.message("the maps may grow to \(Limits(settings).capacities ?? Capacities())")
+    }
     guard !result.isEmpty else { return try sayWhatIsThere(found) }
   }
 

@@ -50,7 +50,10 @@ struct Upgrade: ParsableCommand {
         "replaced \(result.replaced) programs of socklb \(before) by those of "
           + "\(ReleaseVersion.current)")
     }
-    if result.attached > 0 { Output.message("attached \(result.attached) hooks that were missing") }
+    if result.attached > 0 {
+      Output.message(
+        "attached \(result.attached) hook\(result.attached == 1 ? "" : "s") that had no program")
+    }
     return result
   }
 }

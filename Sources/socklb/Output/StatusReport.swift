@@ -70,7 +70,7 @@ struct StatusReport {
       }
     }
     for problem in problems {
-      lines.append("PROBLEM     \(problem); run `socklb detach` and `socklb attach`")
+      lines.append("PROBLEM     \(problem); run `socklb attach`")
     }
     let room = dataplane.tables.capacities
     for fill in fills {

@@ -92,7 +92,7 @@ struct WriteSession {
     }
     for problem in try dataplane.missingHooks() {
       Output.message(
-        "warning: \(problem); run `socklb detach` and `socklb attach`, what was applied is kept")
+        "warning: \(problem); run `socklb attach`, what was applied is kept")
     }
     keptSettings = try state.readSettings()
     settings = node?.settings(over: keptSettings) ?? keptSettings

@@ -54,12 +54,15 @@ struct CapacityOptions: ParsableArguments {
 
   /// What was given, as it is kept for all later commands.
   func settings(over kept: [String: String]) -> [String: String] {
-    let limits = Limits(kept).capacities ?? Capacities()
-    return Limits(
+    changes(Limits(kept).capacities ?? Capacities()).settings(over: kept)
+  }
+
+  /// What was given in place of what goes.
+  func changes(_ limits: Capacities) -> Limits {
+    Limits(
       Capacities(
         services: maxServices ?? limits.services, frontends: maxFrontends ?? limits.frontends,
-        backends: maxBackends ?? limits.backends)
-    ).settings(over: kept)
+        backends: maxBackends ?? limits.backends))
   }
 }
 
