@@ -44,6 +44,7 @@ private let elements: [(name: String, key: Int, value: Int)] = [
   ("endpoints4", 4, size(svc_endpoint.self)), ("endpoints6", 4, size(svc_endpoint.self)),
   ("kept4", size(svc_kept4.self), 4), ("kept6", size(svc_kept6.self), 4),
   ("counters4", 4, size(svc_counters.self)), ("counters6", 4, size(svc_counters.self)),
+  ("totals4", 4, size(svc_counters.self)), ("totals6", 4, size(svc_counters.self)),
   ("services4", 4, size(svc_service.self)), ("services6", 4, size(svc_service.self)),
   ("policies4", 4, size(svc_policy.self)), ("policies6", 4, size(svc_policy.self)),
   ("guards4", size(svc_guard4.self), 4), ("guards6", size(svc_guard6.self), 4),
