@@ -13,6 +13,7 @@ struct Attach: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
   @OptionGroup var node: NodeOptions
+  @OptionGroup var history: HistoryOptions
 
   @Option(
     name: .long,
@@ -79,7 +80,10 @@ struct Attach: ParsableCommand {
       let cgroups = outermost(
         cgroup.isEmpty ? [try .root()] : try cgroup.map { try Cgroup(path: $0) })
       let (known, knownBytes) = try KnownStore.load(state)
-      let settings = node.settings(over: try state.readSettings())
+      // A change that was interrupted is finished by what attach writes.
+      let interrupted = try WriteSession.interrupted(state)
+      if let interrupted { try state.writeSettings(interrupted.settings) }
+      let settings = history.settings(over: node.settings(over: try state.readSettings()))
       let options = NodeOptions.compileOptions(settings)
       let compiled = TableCompiler(options: options).compile(known)
       Output.diagnostics(compiled.diagnostics)
@@ -101,6 +105,10 @@ struct Attach: ParsableCommand {
         _ = try tables.refreshSources(for: compiled.table)
         try tables.commit(tables.prepare(compiled.table))
         try state.writeSettings(settings)
+        try WriteSession.continueGeneration(state, tables)
+      }
+      if let interrupted {
+        try WriteSession.recordInterrupted(interrupted, state, dataplane.tables)
       }
       for cgroup in cgroups { Output.message("attached to \(cgroup.path)") }
       Output.message(
