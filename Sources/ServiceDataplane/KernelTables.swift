@@ -10,7 +10,7 @@ public struct KernelTables: Sendable {
   let header: MappedArray<svc_header>
   let v4: FamilyTables<WireV4>
   let v6: FamilyTables<WireV6>
-  private let addressFilter: MappedArray<UInt64>
+  let addressFilter: MappedArray<UInt64>
   let affinities: HashMap<svc_affinity_key, svc_affinity>
   let sources: HashMap<UInt64, svc_source>
   let sockets: SocketStore
@@ -121,11 +121,20 @@ public struct KernelTables: Sendable {
   /// Even when no writer is at work; two more after each change.
   public var generation: UInt64 { header.acquire(at: 0, offset: Self.generationOffset) }
 
-  private func setGeneration(_ value: UInt64) {
+  func setGeneration(_ value: UInt64) {
     header.publish(value, at: 0, offset: Self.generationOffset)
   }
 
-  private func setGracePending(_ pending: Bool) {
+  /// After a change that left the table as it was, or that a history counts on from.
+  ///
+  /// - Parameter value: half of what the header says.
+  public func raiseGeneration(to value: UInt64) {
+    if generation / 2 < value { setGeneration(value * 2) }
+  }
+
+  var isGracePending: Bool { header[0].grace_pending != 0 }
+
+  func setGracePending(_ pending: Bool) {
     header.store(pending ? 1 : 0, at: 0, offset: Self.pendingOffset)
   }
 
@@ -243,7 +252,7 @@ public struct KernelTables: Sendable {
     }
   }
 
-  private func plan(
+  func plan(
     _ states: [FamilyState], _ table: ServiceTable
   ) throws(DataplaneError) -> [FamilyPlan] {
     var plans: [FamilyPlan] = []
@@ -257,7 +266,7 @@ public struct KernelTables: Sendable {
     return plans
   }
 
-  private func write(
+  func write(
     _ plans: [FamilyPlan], from states: [FamilyState]
   ) throws(DataplaneError) {
     let generation = self.generation / 2 * 2
@@ -291,7 +300,7 @@ public struct KernelTables: Sendable {
   }
 
   /// What there was of backends stays.
-  private func setAddressFilter(_ filter: AddressFilter) {
+  func setAddressFilter(_ filter: AddressFilter) {
     for (index, word) in filter.words.enumerated() {
       let old = addressFilter.acquire(at: UInt32(index))
       let new = word | old & AddressFilter.backendBits
@@ -313,7 +322,7 @@ public struct KernelTables: Sendable {
   }
 
   /// What an earlier writer freed may be used again only when no program can see it any more.
-  private func waitIfPending() throws(DataplaneError) {
+  func waitIfPending() throws(DataplaneError) {
     guard header[0].grace_pending != 0 else { return }
     do { try grace.wait() } catch { throw .bpf(error) }
     setGracePending(false)

@@ -76,7 +76,7 @@ let allTests: [KernelTest] =
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
   + commandTests + socketDumpTests
-  + manifestTests + stateTests
+  + manifestTests + stateTests + historyTests + verifyTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + complaintTests + terminationTests + lostSocketTests + recordReuseTests
   + socketLifeTests + flowTests + upgradeTests + growthTests

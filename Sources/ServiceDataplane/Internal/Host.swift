@@ -17,8 +17,6 @@ enum Host {
 }
 
 enum Clock {
-  static var secondsSince1970: UInt64 { UInt64(max(0, time(nil))) }
-
   /// CLOCK_MONOTONIC, which bpf_ktime_get_ns() reads.
   static var monotonicNanoseconds: UInt64 {
     var time = timespec()

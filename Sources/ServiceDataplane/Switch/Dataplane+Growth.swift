@@ -72,7 +72,7 @@ extension Dataplane {
     try Files.removeDirectory(layout.next)
     tables.raiseMapSet()
     tables.setVersion(.current)
-    tables.setGrownAt(Clock.secondsSince1970)
+    tables.setGrownAt(UInt64(max(0, WallClock.seconds)))
     tables.setSwitching(false)
   }
 

@@ -38,6 +38,10 @@ public struct Port: Hashable, Comparable, Sendable, CustomStringConvertible {
     self.number = value
   }
 
+  private init(valid number: UInt16) { self.number = number }
+
+  static let lowest = Port(valid: 1)
+
   public static func < (a: Port, b: Port) -> Bool { a.number < b.number }
   public var description: String { String(number) }
 }

@@ -233,6 +233,9 @@ public struct FamilyState: Sendable {
   public var guards: Set<IPAddress> = []
   /// Source ranges of indexes that no frontend has: left by a writer that was killed.
   public var staleRanges: [FamilyPlan.RangeWrite] = []
+  /// What damaged maps may lead programs to (`verify --repair`): a plan does not write there.
+  var blockedFrontends: [UInt32] = []
+  var blockedSlots: [SlotRange] = []
 
   public init(family: IPFamily, capacities: Capacities) {
     self.family = family

@@ -101,9 +101,11 @@ public struct Planner {
     let room = old.capacities
     isStable = [Bool](repeating: false, count: room.physicalLists)
     freeServices = IndexAllocator(limit: room.physicalServices, used: old.services.keys)
-    freeFrontends = IndexAllocator(limit: room.frontends, used: old.frontends.keys)
+    freeFrontends = IndexAllocator(
+      limit: room.frontends, used: Array(old.frontends.keys) + old.blockedFrontends)
     freeLists = IndexAllocator(limit: room.physicalLists, used: old.lists.keys)
-    freeSlots = RangeAllocator(limit: room.physicalBackends, used: old.lists.values)
+    freeSlots = RangeAllocator(
+      limit: room.physicalBackends, used: Array(old.lists.values) + old.blockedSlots)
     freeEndpoints = IndexAllocator(
       limit: room.physicalBackends,
       used: old.endpoints.indices.lazy.filter { old.endpoints[$0].service != nil }

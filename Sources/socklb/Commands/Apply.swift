@@ -16,6 +16,7 @@ struct Apply: ParsableCommand {
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var allocation: AllocationOptions
   @OptionGroup var node: NodeOptions
+  @OptionGroup var history: HistoryOptions
 
   @Flag(name: .long, help: "The input is the whole truth: every other known object goes.")
   var prune = false
@@ -37,7 +38,9 @@ struct Apply: ParsableCommand {
     try common.run {
       // The input first: its problems are the user's to mend, whatever the state of this node.
       let objects = try Change.decode(manifests)
-      let session = dryRun ? nil : try WriteSession(common, node: node, mayStartAnew: prune)
+      let session =
+        dryRun
+        ? nil : try WriteSession(common, node: node, history: history, mayStartAnew: prune)
       if prune && !allowEmpty && !objects.contains(where: { $0.object.kind == .service }) {
         Output.error(
           "--prune would remove every Service, because the input has none; "
@@ -51,7 +54,9 @@ struct Apply: ParsableCommand {
           objects, prune: prune, cidrs: allocation.cidrs,
           nodePorts: allocation.serviceNodePortRange)
       }
-      let ended = try session?.commit(change) ?? EndedSockets()
+      let note = HistoryNote(
+        command: prune ? "apply --prune" : "apply", input: KnownObjects.digest(ofInput: objects))
+      let ended = try session?.commit(change, note) ?? EndedSockets()
       try Apply.report(change, ended, output, suffix: dryRun ? " (dry run)" : "")
     }
   }

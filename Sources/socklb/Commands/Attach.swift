@@ -15,6 +15,7 @@ struct Attach: ParsableCommand {
   @OptionGroup var common: CommonOptions
   @OptionGroup var node: NodeOptions
   @OptionGroup var capacity: CapacityOptions
+  @OptionGroup var history: HistoryOptions
 
   @Option(
     name: .long,
@@ -62,7 +63,11 @@ struct Attach: ParsableCommand {
       let cgroups = outermost(
         cgroup.isEmpty ? [try .root()] : try cgroup.map { try Cgroup(path: $0) })
       let (known, knownBytes) = try KnownStore.load(state)
-      let settings = capacity.settings(over: node.settings(over: try state.readSettings()))
+      // A change that was interrupted is finished by what attach writes.
+      let interrupted = try WriteSession.interrupted(state)
+      if let interrupted { try state.writeSettings(interrupted.settings) }
+      let settings = capacity.settings(
+        over: history.settings(over: node.settings(over: try state.readSettings())))
       let options = NodeOptions.compileOptions(settings)
       let compiled = TableCompiler(options: options).compile(known)
       Output.diagnostics(compiled.diagnostics)
@@ -83,6 +88,10 @@ struct Attach: ParsableCommand {
         _ = try tables.refreshSources(for: compiled.table)
         try tables.commit(tables.prepare(compiled.table))
         try state.writeSettings(settings)
+        try WriteSession.continueGeneration(state, tables)
+      }
+      if let interrupted {
+        try WriteSession.recordInterrupted(interrupted, state, dataplane.tables)
       }
       for cgroup in cgroups { Output.message("attached to \(cgroup.path)") }
       Output.message(

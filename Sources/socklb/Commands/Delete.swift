@@ -41,7 +41,11 @@ struct Delete: ParsableCommand {
       } else {
         change = try deleteServices(session)
       }
-      try Apply.report(change, session.commit(change), .text)
+      let note = HistoryNote(
+        command: "delete",
+        input: what.isEmpty
+          ? KnownObjects.digest(ofInput: objects) : KnownObjects.digest(ofInput: what))
+      try Apply.report(change, session.commit(change, note), .text)
     }
   }
 

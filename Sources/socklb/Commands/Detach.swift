@@ -12,7 +12,7 @@ struct Detach: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  @Flag(name: .long, help: "Forget all applied objects too.")
+  @Flag(name: .long, help: "Forget all applied objects too, and their history.")
   var forget = false
 
   func run() throws {
@@ -24,7 +24,10 @@ struct Detach: ParsableCommand {
       if let owner = try? state.readOwner(), owner.pin == common.pin {
         do { try state.removeOwner() } catch { Output.message("warning: \(error)") }
       }
-      if forget { try state.removeObjects() }
+      if forget {
+        try state.removeObjects()
+        try state.removeHistory()
+      }
       if let ended {
         Output.message("detached: \(ended) links ended, nothing is pinned at \(common.pin)")
       } else {

@@ -80,7 +80,7 @@ struct StatusReport {
     }
     lines.append(
       "room        \(limits.map { "grows to \($0)" } ?? "does not grow"); "
-        + (dataplane.tables.grownAt.map { "grown \(UTCTime(secondsSince1970: $0))" }
+        + (dataplane.tables.grownAt.map { "grown \(UTCTime(seconds: Int64($0)))" }
           ?? "never grown")
     )
     lines.append(
@@ -146,7 +146,7 @@ struct StatusReport {
           ("backends", limits.map { .number(UInt64($0.backends)) } ?? .none),
           (
             "last",
-            dataplane.tables.grownAt.map { .text("\(UTCTime(secondsSince1970: $0))") } ?? .none
+            dataplane.tables.grownAt.map { .text("\(UTCTime(seconds: Int64($0)))") } ?? .none
           ),
         ])
       ),

@@ -61,7 +61,8 @@ struct WriteSession {
 
   /// - Throws: when nothing is attached, or the pins belong to another state.
   init(
-    _ common: CommonOptions, node: NodeOptions? = nil, mayStartAnew: Bool = false
+    _ common: CommonOptions, node: NodeOptions? = nil, history: HistoryOptions? = nil,
+    mayStartAnew: Bool = false
   ) throws(DataplaneError) {
     self.common = common
     try Capabilities.check()
@@ -94,23 +95,33 @@ struct WriteSession {
       Output.message(
         "warning: \(problem); run `socklb attach`, what was applied is kept")
     }
+    if knownBytes != nil { try WriteSession.finishInterrupted(state, dataplane, known) }
     keptSettings = try state.readSettings()
-    settings = node?.settings(over: keptSettings) ?? keptSettings
+    let given = node?.settings(over: keptSettings) ?? keptSettings
+    settings = history?.settings(over: given) ?? given
     options = NodeOptions.compileOptions(settings)
   }
 
   /// Makes a change last: on disk first, so that a crash in between is mended by whoever comes
   /// next, then in the kernel. When the kernel fails, both go back.
   ///
+  /// - Parameter note: what the history is to say of it.
   /// - Returns: which sockets were ended, because their backend is gone with this change, or with
   ///   one whose writer was killed.
-  func commit(_ change: Change) throws(DataplaneError) -> EndedSockets {
+  func commit(_ change: Change, _ note: HistoryNote) throws(DataplaneError) -> EndedSockets {
     let limits = Limits(settings).capacities ?? dataplane.tables.capacities
     let (prepared, dataplane, hasGrown) = try dataplane.prepare(change.table, within: limits)
     if hasGrown { Output.message("grew the maps: room for \(dataplane.tables.capacities)") }
     let state = common.stateDirectory
     let bytes = change.changes.isChange || knownBytes == nil ? change.known.encode() : nil
-    if let bytes { try state.writeObjects(bytes) }
+    let entry = entry(of: change, note, bytes, prepared)
+    if let entry { try begin(entry) }
+    do {
+      if let bytes { try state.writeObjects(bytes) }
+    } catch {
+      try? state.forgetPending()
+      throw error
+    }
     do {
       if settings != keptSettings { try state.writeSettings(settings) }
       // Known before ranges ask for them, and forgotten only when none does any more.
@@ -130,9 +141,41 @@ struct WriteSession {
       if let back = try? dataplane.tables.prepare(prepared.before) {
         try? dataplane.tables.commit(back)
       }
+      // Last: until then a writer that is killed leaves what the next one can tell.
+      try? state.forgetPending()
       throw error
     }
+    if let entry { record(entry) }
     return endLostSockets(of: dataplane, after: prepared)
+  }
+
+  /// What the history is to say; nil when nothing changes.
+  private func entry(
+    of change: Change, _ note: HistoryNote, _ bytes: [UInt8]?, _ prepared: KernelTables.Preparation
+  ) -> HistoryEntry? {
+    if bytes == nil && prepared.isEmpty { return nil }
+    let summary = ChangeSummary(change.changes, from: prepared.before, to: change.table)
+    guard bytes != nil || !summary.isEmpty, let stored = bytes ?? knownBytes,
+      let (digest, count) = KnownObjects.digest(ofEncoded: stored)
+    else { return nil }
+    return HistoryEntry(
+      generation: 0, time: UTCTime(seconds: WallClock.seconds), command: note.command,
+      summary: summary, input: note.input, objects: digest, objectCount: count,
+      bytes: stored.count)
+  }
+
+  private func begin(_ entry: HistoryEntry) throws(DataplaneError) {
+    let state = common.stateDirectory
+    try WriteSession.adoptUnknown(state, dataplane.tables, keptSettings)
+    let before = knownBytes.flatMap { KnownObjects.digest(ofEncoded: $0) }?.digest ?? "none"
+    try state.begin(PendingChange(entry: entry, before: before, settings: settings))
+  }
+
+  /// The change is made, whatever comes of this: the next writer records it.
+  private func record(_ entry: HistoryEntry) {
+    do { try WriteSession.record(entry, common.stateDirectory, dataplane.tables, settings) } catch {
+      Output.message("warning: the change is made, but not in the history: \(error)")
+    }
   }
 
   /// The change is made, whatever comes of this.

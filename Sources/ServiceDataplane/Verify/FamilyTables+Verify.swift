@@ -1,0 +1,121 @@
+import BPFLoader
+import CServiceABI
+import ServiceMaps
+
+extension FamilyTables where Wire: WireImage {
+  /// Everything that is in use, as it is.
+  func readImage() throws(BPFError) -> FamilyImage {
+    var image = FamilyImage(family: Wire.family, capacities: capacities)
+    for (wire, index) in try keys.all() {
+      guard let key = Wire.frontendKey(wire), WireBytes.areEqual(Wire.key(key), wire) else {
+        image.note("keys", wire)
+        continue
+      }
+      image.keys[key] = index
+      if Int(index) < frontends.count { image.records[index] = Wire.image(frontends[index]) }
+    }
+    for record in image.records.values {
+      guard Int(record.list) < lists.count else { continue }
+      let range = SlotRange(word: lists.acquire(at: record.list))
+      image.lists[record.list] = range
+      // What has no slots may begin anywhere.
+      let end = Int(range.base) + Int(range.count)
+      if range.count > 0 && end > slots.count { continue }
+      image.slots[record.list] = (0..<range.count).map { slot(at: range.base + $0) }
+    }
+    readAllEndpoints(into: &image)
+    for (wire, id) in try kept.all() {
+      guard let record = Wire.kept(wire), WireBytes.areEqual(Wire.kept(record), wire) else {
+        image.note("kept", wire)
+        continue
+      }
+      image.kept[record] = id
+    }
+    for (id, wire) in try services.all() {
+      guard let record = ServiceRecord(wire: wire), WireBytes.areEqual(record.wire, wire),
+        Int(id) < policies.count
+      else {
+        image.note("services", wire)
+        continue
+      }
+      image.services[id] = record
+    }
+    for id in Set(image.records.values.lazy.map(\.service)).union(image.services.keys)
+    where Int(id) < policies.count {
+      image.policies[id] = FamilyImage.Policy(policies[id])
+    }
+    for (wire, _) in try guards.all() { image.guards.insert(Wire.address(wire)) }
+    for (wire, _) in try ranges.all() {
+      let write = Wire.range(wire)
+      guard WireBytes.areEqual(Wire.range(write), wire) else {
+        image.note("ranges", wire)
+        continue
+      }
+      image.ranges.append(write)
+    }
+    image.junk.sort { ($0.map, $0.element) < ($1.map, $1.element) }
+    return image
+  }
+
+  private func slot(at index: UInt32) -> Slot? {
+    let wire = slots[index]
+    guard let slot = Wire.slot(wire), WireBytes.areEqual(Wire.slot(slot), wire) else { return nil }
+    return slot
+  }
+
+  private func readAllEndpoints(into image: inout FamilyImage) {
+    var end = 0
+    image.endpoints.reserveCapacity(endpoints.count)
+    for id in 0..<endpoints.count {
+      let record = EndpointRecord(wire: endpoints[UInt32(id)])
+      image.endpoints.append(record)
+      if record != EndpointRecord() { end = id + 1 }
+    }
+    image.endpoints.removeLast(image.endpoints.count - end)
+  }
+
+  // MARK: Repair
+
+  /// Writes what a plan does not; whoever calls waits for a grace period afterwards.
+  func apply(_ fixes: FamilyFixes) throws(BPFError) {
+    for fix in fixes.flags {
+      frontends.store(fix.flags, at: fix.index, offset: Wire.flagsOffset)
+    }
+    for fix in fixes.policies {
+      var policy = fix.record.policy
+      policy.next = policies[fix.service].next
+      policies.store(policy, at: fix.service)
+    }
+    try keys.delete(fixes.deleteKeys.map(Wire.key))
+    try services.delete(fixes.deleteServices)
+    try kept.delete(fixes.deleteKept.map(Wire.kept))
+    if fixes.hasJunk { try deleteJunk() }
+  }
+
+  private func deleteJunk() throws(BPFError) {
+    try keys.delete(
+      keys.all().map(\.key).filter { wire in
+        Wire.frontendKey(wire).map { !WireBytes.areEqual(Wire.key($0), wire) } ?? true
+      })
+    try kept.delete(
+      kept.all().map(\.key).filter { wire in
+        Wire.kept(wire).map { !WireBytes.areEqual(Wire.kept($0), wire) } ?? true
+      })
+    try ranges.delete(
+      ranges.all().map(\.key).filter { wire in
+        !WireBytes.areEqual(Wire.range(Wire.range(wire)), wire)
+      })
+    // One that a frontend uses was written anew before.
+    try services.delete(
+      services.all().filter { id, wire in
+        ServiceRecord(wire: wire).map { !WireBytes.areEqual($0.wire, wire) } ?? true
+          || Int(id) >= policies.count
+      }.map(\.key))
+  }
+}
+
+extension FamilyImage {
+  fileprivate mutating func note<T: BitwiseCopyable>(_ map: String, _ wire: T) {
+    junk.append(Junk(map: map, element: "an entry that is none: \(WireBytes.text(wire))"))
+  }
+}
