@@ -8,7 +8,8 @@ struct Attach: ParsableCommand {
     discussion: """
       From then on every process in the cgroups reaches the Services that are known. What was \
       applied earlier is restored from the state directory before the first connect is \
-      translated. When something is attached already, this says what and changes nothing.
+      translated. When something is attached already, this says what, attaches what is missing \
+      (a hook, a cgroup that was made anew or is named now) and leaves the rest alone.
       """)
 
   @OptionGroup var common: CommonOptions
@@ -43,6 +44,13 @@ struct Attach: ParsableCommand {
     help: "Let clients through loadBalancerSourceRanges whose source address is not known.")
   var allowUnknownSources = false
 
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "A group that may read: `dump`, `status` and `describe` without root (default: none; root "
+        + "takes it back). Kept.", valueName: "name"))
+  var group: String?
+
   enum HostAffinity: String, ExpressibleByArgument, CaseIterable {
     case netns, cgroup
   }
@@ -53,6 +61,9 @@ struct Attach: ParsableCommand {
       ("--max-backends", maxBackends),
     ] where !(1...(1 << 24)).contains(value) {
       throw ValidationError("\(option) must be 1…\(1 << 26)")
+    }
+    if let group, Group(group) == nil {
+      throw ValidationError("--group: there is no group '\(group)' in /etc/group")
     }
   }
 
@@ -66,7 +77,7 @@ struct Attach: ParsableCommand {
       }
       defer { withExtendedLifetime(lock) {} }
       if Dataplane.isAttached(pin: common.pin) {
-        try sayWhatIsThere(Dataplane(pin: common.pin))
+        try AttachAgain(common: common, cgroups: cgroup, group: group).run()
         return
       }
       if let owner = try state.readOwner(), owner.pin != common.pin,
@@ -79,7 +90,11 @@ struct Attach: ParsableCommand {
       let cgroups = outermost(
         cgroup.isEmpty ? [try .root()] : try cgroup.map { try Cgroup(path: $0) })
       let (known, knownBytes) = try KnownStore.load(state)
-      let settings = node.settings(over: try state.readSettings())
+      let settings = AttachSettings.settings(
+        cgroups: cgroups.map(\.path), group: group,
+        over: node.settings(over: try state.readSettings()))
+      let readers = try AttachSettings.group(settings)
+      try Dataplane.checkReach(of: readers, to: common.pin)
       let options = NodeOptions.compileOptions(settings)
       let compiled = TableCompiler(options: options).compile(known)
       Output.diagnostics(compiled.diagnostics)
@@ -96,12 +111,13 @@ struct Attach: ParsableCommand {
         settings: KernelTables.Settings(
           hostNetworkNamespace: KernelTables.Settings.ownNetworkNamespace,
           hostAffinityByCgroup: hostAffinity == .cgroup,
-          allowsUnknownSource: allowUnknownSources)
+          allowsUnknownSource: allowUnknownSources), group: readers
       ) { (tables) throws(DataplaneError) in
         _ = try tables.refreshSources(for: compiled.table)
         try tables.commit(tables.prepare(compiled.table))
         try state.writeSettings(settings)
       }
+      try state.open(to: readers)
       for cgroup in cgroups { Output.message("attached to \(cgroup.path)") }
       Output.message(
         "pinned at \(dataplane.pin); \(compiled.table.frontends.count) frontends from "
@@ -119,25 +135,6 @@ struct Attach: ParsableCommand {
         return false
       }
       return seen.insert(cgroup.id).inserted
-    }
-  }
-
-  private func sayWhatIsThere(_ dataplane: Dataplane) throws(DataplaneError) {
-    let missing = try dataplane.missingHooks()
-    guard missing.isEmpty else {
-      throw .refused(
-        "what is attached at \(dataplane.pin) is not whole: \(missing.joined(separator: ", "))",
-        remedy: "run `socklb detach` and `socklb attach`; what was applied is kept")
-    }
-    Output.message("already attached, nothing was changed: pinned at \(dataplane.pin)")
-    var last = ""
-    for attachment in try dataplane.attachments() {
-      let place = attachment.cgroupPath ?? "a cgroup that is gone (id \(attachment.cgroupID))"
-      if place != last { Output.message("attached to \(place)") }
-      if place != last && !attachment.isLive {
-        Output.message("warning: nothing is translated there; `socklb detach`, then attach again")
-      }
-      last = place
     }
   }
 }

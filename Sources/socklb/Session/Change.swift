@@ -87,7 +87,7 @@ struct WriteSession {
     }
     for problem in try dataplane.missingHooks() {
       Output.message(
-        "warning: \(problem); run `socklb detach` and `socklb attach`, what was applied is kept")
+        "warning: \(problem); run `socklb attach`, which attaches what is missing")
     }
     keptSettings = try state.readSettings()
     settings = node?.settings(over: keptSettings) ?? keptSettings
