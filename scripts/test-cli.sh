@@ -19,7 +19,7 @@ for shell in bash zsh fish; do
 done
 
 commands=$(awk '/SUBCOMMANDS:$/ { on = 1; next } on && /^  [a-z]/ { print $1 }' "$work/help")
-for command in attach detach apply delete diff dump status; do
+for command in attach detach apply delete diff dump status doctor; do
 	case " $(echo "$commands" | tr '\n' ' ')" in
 	*" $command "*) ok "socklb has $command" ;;
 	*) bad "socklb has $command" ;;
@@ -70,6 +70,8 @@ if [ "$(id -u)" = 0 ]; then
 fi
 check "dump, not attached" 1 'socklb attach' dump "${place[@]}"
 check "status, not attached" 1 'socklb attach' status "${place[@]}"
+check "doctor, not attached" 1 'nothing is attached' doctor "${place[@]}"
+check "attach for an unknown group" 64 'no group' attach --group no-such-group --state "$work/state"
 if [ -e "$work/state" ]; then bad "that wrote nothing"; else ok "that wrote nothing"; fi
 check "detach of nothing" 0 'nothing was attached' detach "${place[@]}"
 check "attach without privilege" 77 'CAP_BPF.*CAP_NET_ADMIN' attach --state "$work/state"

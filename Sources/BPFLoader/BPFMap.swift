@@ -7,9 +7,12 @@ public final class BPFMap: Sendable {
   public let valueSize: Int
   public let maxEntries: Int
   public let definition: MapDefinition
+  /// Opened with BPF_F_RDONLY: it can be looked up, but neither written nor mapped.
+  public let isReadOnly: Bool
 
-  init(_ descriptor: FileDescriptor) throws(BPFError) {
+  init(_ descriptor: FileDescriptor, isReadOnly: Bool = false) throws(BPFError) {
     self.descriptor = descriptor
+    self.isReadOnly = isReadOnly
     switch Calls.mapInfo(descriptor.number) {
     case .failure(let failure): throw .call("asking for a map's data", errno: failure.errno)
     case .success(let info):
@@ -30,7 +33,8 @@ public final class BPFMap: Sendable {
     switch Calls.openPin(path, readOnly: readOnly) {
     case .failure(let failure):
       throw .call("opening the pinned map \(path)", errno: failure.errno)
-    case .success(let fd): try self.init(FileDescriptor(owning: fd))
+    case .success(let fd):
+      try self.init(FileDescriptor(owning: fd), isReadOnly: readOnly)
     }
   }
 

@@ -4,7 +4,10 @@ enum BPFFileSystem {
 
   /// Sees to it that the parent of `pin` exists on a bpffs; mounts the one at /sys/fs/bpf where
   /// it is missing, as bpftool does.
-  static func prepare(for pin: String) throws(DataplaneError) {
+  ///
+  /// For a group, a bpffs of its own is mounted where there is none: systemd mounts the standard
+  /// one for root alone.
+  static func prepare(for pin: String, _ group: Group = .root) throws(DataplaneError) {
     let parent = Files.parent(of: pin)
     if pin.hasPrefix(standard + "/"), Files.fileSystemType(standard) != Files.bpfMagic {
       guard Files.isDirectory(standard) else {
@@ -19,6 +22,15 @@ enum BPFFileSystem {
           remedy: "run `mount -t bpf bpf \(standard)` as root")
       }
     }
+    if group != .root, PinAccess.wantsOwnMount(pin) {
+      try Files.makeDirectories(parent, mode: 0o755)
+      if let errno = Files.mountBPF(at: parent, mode: "0711") {
+        throw .system(
+          "mounting bpffs at \(parent)", errno: errno,
+          remedy: "run `mount -t bpf -o mode=0711 bpf \(parent)` as root")
+      }
+    }
+    try PinAccess.check(pin, group)
     var existing = parent
     while !Files.exists(existing) { existing = Files.parent(of: existing) }
     guard Files.fileSystemType(existing) == Files.bpfMagic else {
@@ -27,6 +39,6 @@ enum BPFFileSystem {
         remedy: "pins need bpffs (Linux 4.4 or newer): run `mount -t bpf bpf \(existing)`, or "
           + "name a directory below \(standard) with --pin")
     }
-    try Files.makeDirectories(parent)
+    try Files.makeDirectories(parent, mode: group == .root ? 0o700 : 0o711)
   }
 }

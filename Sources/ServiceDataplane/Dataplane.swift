@@ -40,7 +40,7 @@ public struct Dataplane: Sendable {
     }
   }
 
-  private init(pin: String, tables: KernelTables) {
+  init(pin: String, tables: KernelTables) {
     self.pin = pin
     self.tables = tables
     layout = PinLayout(directory: pin)
@@ -57,15 +57,8 @@ public struct Dataplane: Sendable {
   }
 
   /// Tells "not attached" from "not allowed to look".
-  private static func checkAccess(pin: String) throws(DataplaneError) {
-    for path in [Files.parent(of: pin), pin] {
-      switch Files.openDirectory(path) {
-      case .success(let fd): Files.close(fd)
-      case .failure(let failure):
-        let denied = DataplaneError.failed("reading \(pin)", errno: failure.errno)
-        if denied.isPermission { throw denied }
-      }
-    }
+  static func checkAccess(pin: String) throws(DataplaneError) {
+    if let denied = PinAccess.denied(pin) { throw denied }
   }
 
   // MARK: Attach
@@ -78,13 +71,14 @@ public struct Dataplane: Sendable {
   ///
   /// - Parameters:
   ///   - instance: identifies this life of the data plane.
+  ///   - group: may read the maps.
   ///   - fill: writes the first table; when it throws, nothing stays.
   public static func attach(
     pin: String, cgroups: [Cgroup], capacities: Capacities, instance: KernelTables.Instance,
-    settings: KernelTables.Settings = KernelTables.Settings(),
+    settings: KernelTables.Settings = KernelTables.Settings(), group: Group = .root,
     fill: (KernelTables) throws(DataplaneError) -> Void
   ) throws(DataplaneError) -> Dataplane {
-    try BPFFileSystem.prepare(for: pin)
+    try BPFFileSystem.prepare(for: pin, group)
     let layout = PinLayout(directory: pin)
     _ = try layout.building.tearDown()
     let object = try bpf { () throws(BPFError) in try load(capacities) }
@@ -100,6 +94,7 @@ public struct Dataplane: Sendable {
         }
       }
       for cgroup in cgroups { try attach(object, to: cgroup, layout.building) }
+      try layout.building.open(to: group)
       try Files.rename(layout.building.directory, to: layout.directory)
     } catch {
       _ = try? layout.building.tearDown()

@@ -53,6 +53,10 @@ where
 
   /// Reads everything that is in use.
   func read() throws(BPFError) -> FamilyState {
+    frontends.refresh()
+    lists.refresh()
+    slots.refresh()
+    endpoints.refresh()
     var state = FamilyState(family: Wire.family, capacities: capacities)
     let indexes = try keys.all()
     state.frontends.reserveCapacity(indexes.count)
@@ -79,6 +83,10 @@ where
     }
     for (wire, _) in try guards.all() { state.guards.insert(Wire.address(wire)) }
     try readRanges(into: &state)
+    try frontends.checkReads()
+    try lists.checkReads()
+    try slots.checkReads()
+    try endpoints.checkReads()
     return state
   }
 

@@ -22,8 +22,12 @@ public struct KernelTables: Sendable {
   private static let generationOffset = MemoryLayout<svc_header>.offset(of: \.generation) ?? 8
   private static let pendingOffset = MemoryLayout<svc_header>.offset(of: \.grace_pending) ?? 4
 
-  /// - Parameter open: opens a map by the name it has in the BPF object.
-  init(open: (String) throws(BPFError) -> BPFMap) throws(DataplaneError) {
+  /// - Parameters:
+  ///   - isForReading: nothing is going to be written, and no right to is needed.
+  ///   - open: opens a map by the name it has in the BPF object.
+  init(
+    isForReading: Bool = false, open: (String) throws(BPFError) -> BPFMap
+  ) throws(DataplaneError) {
     do {
       header = try MappedArray(open("header"))
       mapSet = header[0].map_set
@@ -39,7 +43,7 @@ public struct KernelTables: Sendable {
       sources = try HashMap(open("sources"))
       events = try PerCPUArray(open("events"))
       sockets = try SocketStore(records: open("sockets"), tags: open("socket_tags"))
-      grace = try GracePeriod()
+      grace = isForReading ? .none : try GracePeriod()
     } catch {
       throw .bpf(error)
     }
@@ -218,6 +222,10 @@ public struct KernelTables: Sendable {
   /// Plans what has to be written so that the maps hold `table`. Throws `.capacity` when it does
   /// not fit. Only for whoever holds the lock: nobody else may write before `commit`.
   public func prepare(_ table: ServiceTable) throws(DataplaneError) -> Preparation {
+    guard grace !== GracePeriod.none else {
+      throw .refused(
+        "the maps were opened for reading", remedy: "open them with Dataplane(pin:)")
+    }
     let states = try readStates()
     return Preparation(table: table, states: states, plans: try plan(states, table))
   }

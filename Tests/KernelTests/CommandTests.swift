@@ -16,7 +16,8 @@ let commandTests: [KernelTest] = [
     let second = try sandbox.succeed(["attach", "--cgroup", other])
     try check(second.errors.contains("already attached, nothing was changed"), second.all)
     try check(second.errors.contains("attached to \(sandbox.cgroup)"), second.all)
-    try check(!second.errors.contains(other), second.all)
+    try check(second.errors.contains("\(other) is below \(sandbox.cgroup)"), second.all)
+    try check(!second.errors.contains("attached to \(other)"), second.all)
     let after = try sandbox.succeed(["status", "-o", "json"])
     try checkEqual(after.output, before.output, "status")
   },

@@ -12,6 +12,7 @@ struct KernelTests {
     """
 
   static func main() {
+    if let wrapped = Rights(commandLine: CommandLine.arguments) { wrapped.execute() }
     var options: [String: String] = [:]
     var arguments = CommandLine.arguments.dropFirst()
     while let argument = arguments.popFirst() {
@@ -80,7 +81,7 @@ let allTests: [KernelTest] =
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + complaintTests + terminationTests + lostSocketTests + recordReuseTests
   + socketLifeTests + flowTests + upgradeTests + growthTests
-  + dnsTests
+  + dnsTests + doctorTests + rightPlaceTests + accessTests
   // The rules are the table's and do not depend on the kernel: once is enough.
   + (ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + familyRuleTests)
   .map(\.onThisKernelOnly)

@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+#include "canary.h"
+
 static inline void ck_store_release64(__u64 *to, __u64 value)
 {
 	__atomic_store_n(to, value, __ATOMIC_RELEASE);

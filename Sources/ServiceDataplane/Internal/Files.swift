@@ -50,6 +50,10 @@ enum Files {
     let temporary = path + ".new"
     let fd = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard fd >= 0 else { throw .failed("writing \(temporary)", errno: errno) }
+    if let group = sharingGroup(of: parent(of: path)) {
+      // Without this right the file is for its owner alone, which is the safe side.
+      if fchown(fd, .max, group) == 0 { _ = fchmod(fd, 0o640) }
+    }
     var done = 0
     while done < bytes.count {
       // SAFETY: stays within the array.
@@ -214,9 +218,11 @@ enum Files {
     return type < 0 ? nil : type
   }
 
-  static func mountBPF(at path: String) -> Int32? {
-    unsafe mount("bpf", path, "bpf", 0, "mode=0700") == 0 ? nil : errno
+  static func mountBPF(at path: String, mode: String = "0700") -> Int32? {
+    unsafe mount("bpf", path, "bpf", 0, "mode=\(mode)") == 0 ? nil : errno
   }
+
+  static var ownProcessID: Int32 { getpid() }
 
   static func sleep(milliseconds: Int) {
     _ = usleep(useconds_t(milliseconds * 1000))

@@ -68,6 +68,12 @@ extension Dataplane {
       try bpf { () throws(BPFError) in try larger.takeOverCounters(from: tables) }
     }
     tables.raiseMapSet()
+    for name in names {
+      // Whoever may read the old one may read the new.
+      if let access = Files.access(layout.map(name)) {
+        try Files.setAccess(layout.next + "/" + name, access.mode & 0o777, group: access.group)
+      }
+    }
     for name in names { try Files.rename(layout.next + "/" + name, to: layout.map(name)) }
     try Files.removeDirectory(layout.next)
     tables.raiseMapSet()

@@ -128,6 +128,7 @@ extension Dataplane {
     try bpf { () throws(BPFError) in
       try CgroupLink.attach(program, to: directory, as: hook, cgroupPath: cgroup).pin(at: path)
     }
+    try Files.setAccess(path, 0o600, group: 0)
     return true
   }
 }

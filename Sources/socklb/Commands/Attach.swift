@@ -8,8 +8,9 @@ struct Attach: ParsableCommand {
     discussion: """
       From then on every process in the cgroups reaches the Services that are known. What was \
       applied earlier is restored from the state directory before the first connect is \
-      translated. When something is attached already, its programs are replaced by those of \
-      this binary if they differ (see `socklb upgrade`); else this says what is there.
+      translated. When something is attached already, this says what, attaches what is missing \
+      (a hook, a cgroup that was made anew or is named now), replaces programs of another build \
+      by those of this binary (see `socklb upgrade`) and leaves the rest alone.
       """)
 
   @OptionGroup var common: CommonOptions
@@ -36,8 +37,21 @@ struct Attach: ParsableCommand {
     help: "Let clients through loadBalancerSourceRanges whose source address is not known.")
   var allowUnknownSources = false
 
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "A group that may read: `dump`, `status` and `describe` without root (default: none; root "
+        + "takes it back). Kept.", valueName: "name"))
+  var group: String?
+
   enum HostAffinity: String, ExpressibleByArgument, CaseIterable {
     case netns, cgroup
+  }
+
+  func validate() throws {
+    if let group, Group(group) == nil {
+      throw ValidationError("--group: there is no group '\(group)' in /etc/group")
+    }
   }
 
   func run() throws {
@@ -50,7 +64,7 @@ struct Attach: ParsableCommand {
       }
       defer { withExtendedLifetime(lock) {} }
       if Dataplane.isAttached(pin: common.pin) {
-        try upgradeOrSayWhatIsThere(Dataplane(pin: common.pin), state)
+        try AttachAgain(common: common, cgroups: cgroup, group: group, capacity: capacity).run()
         return
       }
       if let owner = try state.readOwner(), owner.pin != common.pin,
@@ -66,8 +80,12 @@ struct Attach: ParsableCommand {
       // A change that was interrupted is finished by what attach writes.
       let interrupted = try WriteSession.interrupted(state)
       if let interrupted { try state.writeSettings(interrupted.settings) }
-      let settings = capacity.settings(
-        over: history.settings(over: node.settings(over: try state.readSettings())))
+      let settings = AttachSettings.settings(
+        cgroups: cgroups.map(\.path), group: group,
+        over: capacity.settings(
+          over: history.settings(over: node.settings(over: try state.readSettings()))))
+      let readers = try AttachSettings.group(settings)
+      try Dataplane.checkReach(of: readers, to: common.pin)
       let options = NodeOptions.compileOptions(settings)
       let compiled = TableCompiler(options: options).compile(known)
       Output.diagnostics(compiled.diagnostics)
@@ -83,7 +101,7 @@ struct Attach: ParsableCommand {
         settings: KernelTables.Settings(
           hostNetworkNamespace: KernelTables.Settings.ownNetworkNamespace,
           hostAffinityByCgroup: hostAffinity == .cgroup,
-          allowsUnknownSource: allowUnknownSources)
+          allowsUnknownSource: allowUnknownSources), group: readers
       ) { (tables) throws(DataplaneError) in
         _ = try tables.refreshSources(for: compiled.table)
         try tables.commit(tables.prepare(compiled.table))
@@ -93,6 +111,7 @@ struct Attach: ParsableCommand {
       if let interrupted {
         try WriteSession.recordInterrupted(interrupted, state, dataplane.tables)
       }
+      try state.open(to: readers)
       for cgroup in cgroups { Output.message("attached to \(cgroup.path)") }
       Output.message(
         "pinned at \(dataplane.pin); \(compiled.table.frontends.count) frontends from "
@@ -118,41 +137,5 @@ struct Attach: ParsableCommand {
   ) -> Capacities {
     let limits = Limits(settings).capacities ?? Capacities()
     return capacity.initial.limited(to: limits).grown(for: table, within: limits)
-  }
-
-  /// What is attached gets the programs of this binary, if it has others.
-  private func upgradeOrSayWhatIsThere(
-    _ found: Dataplane, _ state: StateDirectory
-  ) throws(DataplaneError) {
-    try found.checkLayout()
-    try state.checkOwner(of: found)
-    let result = try Upgrade.run(found)
-    let kept = try state.readSettings()
-    let settings = capacity.changes(Limits(kept).capacities ?? found.tables.capacities)
-      .settings(over: kept)
-    if settings != kept {
-      try state.writeSettings(settings)
-      Output.message("the maps may grow to \(Limits(settings).capacities ?? Capacities())")
-    }
-    guard !result.isEmpty else { return try sayWhatIsThere(found) }
-  }
-
-  private func sayWhatIsThere(_ dataplane: Dataplane) throws(DataplaneError) {
-    let missing = try dataplane.missingHooks()
-    guard missing.isEmpty else {
-      throw .refused(
-        "what is attached at \(dataplane.pin) is not whole: \(missing.joined(separator: ", "))",
-        remedy: "run `socklb detach` and `socklb attach`; what was applied is kept")
-    }
-    Output.message("already attached, nothing was changed: pinned at \(dataplane.pin)")
-    var last = ""
-    for attachment in try dataplane.attachments() {
-      let place = attachment.cgroupPath ?? "a cgroup that is gone (id \(attachment.cgroupID))"
-      if place != last { Output.message("attached to \(place)") }
-      if place != last && !attachment.isLive {
-        Output.message("warning: nothing is translated there; `socklb detach`, then attach again")
-      }
-      last = place
-    }
   }
 }

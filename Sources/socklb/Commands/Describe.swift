@@ -34,7 +34,7 @@ struct Describe: ParsableCommand {
       let options = NodeOptions.compileOptions(node.settings(over: try state.readSettings()))
       var counters: [ServicePortName: ServiceCounters] = [:]
       if Dataplane.isAttached(pin: common.pin) {
-        let tables = try Dataplane(pin: common.pin).tables
+        let tables = try Dataplane(reading: common.pin).tables
         counters = try tables.readSnapshot(withCounters: true).counters
       } else {
         Output.message("note: nothing is attached at \(common.pin), so there are no counters")

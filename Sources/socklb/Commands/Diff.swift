@@ -39,7 +39,7 @@ struct Diff: ParsableCommand {
     let options = NodeOptions.compileOptions(node.settings(over: kept))
     let live: ServiceTable
     if try Dataplane.isVisible(pin: common.pin) {
-      let dataplane = try Dataplane(pin: common.pin)
+      let dataplane = try Dataplane(reading: common.pin)
       try common.stateDirectory.checkOwner(of: dataplane)
       let snapshot = try dataplane.tables.readSnapshot()
       snapshot.sayIfInconsistent()

@@ -81,12 +81,12 @@ struct Dump: ParsableCommand {
         let state = common.stateDirectory
         let (known, bytes) = try KnownStore.load(state)
         if bytes == nil, Dataplane.isAttached(pin: common.pin) {
-          try state.checkOwner(of: Dataplane(pin: common.pin))
+          try state.checkOwner(of: Dataplane(reading: common.pin))
         }
         try Output.data(known.manifests(as: output))
         return
       }
-      let dataplane = try Dataplane(pin: common.pin)
+      let dataplane = try Dataplane(reading: common.pin)
       try dataplane.checkLayout()
       let needsCounters = view == .counters || view == .all
       let snapshot = try dataplane.tables.readSnapshot(withCounters: needsCounters)
@@ -108,7 +108,7 @@ struct Dump: ParsableCommand {
 
   /// Who is held to which backend by session affinity.
   private func dumpAffinity() throws {
-    let tables = try Dataplane(pin: common.pin).tables
+    let tables = try Dataplane(reading: common.pin).tables
     let entries = try tables.readAffinity(tables.readStates())
     if output == .text {
       for entry in entries {

@@ -5,8 +5,12 @@ import ServiceMaps
 struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Say what is attached where, how full the maps are, and the totals.",
-    discussion: "Exit code 1 when nothing is attached, or a program is attached to a cgroup "
-      + "that is gone.")
+    discussion: """
+      Asks the kernel which programs are effective on the cgroups of running processes, not only \
+      what was attached. Exit code 1 when nothing is attached, a hook is not effective where it \
+      should be, or a cgroup is gone. A member of the group that `attach --group` named sees the \
+      maps, and not the links.
+      """)
 
   @OptionGroup var common: CommonOptions
 
@@ -15,12 +19,12 @@ struct Status: ParsableCommand {
 
   func run() throws {
     try common.run {
-      let dataplane = try Dataplane(pin: common.pin)
+      let dataplane = try Dataplane(reading: common.pin)
       try dataplane.checkLayout()
       let report = StatusReport(
-        common: common, dataplane: dataplane, attachments: try dataplane.attachments(),
+        common: common, dataplane: dataplane, attached: try Attached(dataplane),
         snapshot: try dataplane.tables.readSnapshot(withCounters: true),
-        problems: try dataplane.missingHooks(), termination: dataplane.terminationWay(),
+        termination: dataplane.terminationWay(),
         sockets: try dataplane.tables.socketUse(),
         limits: Limits((try? common.stateDirectory.readSettings()) ?? [:]).capacities)
       report.snapshot.sayIfInconsistent()

@@ -5,16 +5,17 @@ import ServiceMaps
 struct StatusReport {
   let common: CommonOptions
   let dataplane: Dataplane
-  let attachments: [Dataplane.Attachment]
+  let attached: Attached
   let snapshot: KernelTables.Snapshot
-  /// `Dataplane.missingHooks`
-  let problems: [String]
   let termination: TerminationWay
   let sockets: KernelTables.SocketUse
   /// How far the maps may grow; nil: this is not known.
   let limits: Capacities?
 
-  /// Every hook is attached to every cgroup, and every cgroup is there.
+  private var attachments: [Dataplane.Attachment] { attached.attachments }
+  private var problems: [String] { attached.problems }
+
+  /// Every hook is attached to every cgroup and effective in it, and every cgroup is there.
   var isHealthy: Bool { problems.isEmpty }
 
   private struct Fill {
@@ -69,8 +70,9 @@ struct StatusReport {
           "  \(pad(hook.hook, 13)) program \(pad("\(hook.programID)", 6)) tag \(hook.tag)")
       }
     }
+    lines.append("effective   \(attached.summary)")
     for problem in problems {
-      lines.append("PROBLEM     \(problem); run `socklb attach`")
+      lines.append("PROBLEM     \(problem); run `socklb attach`, or `socklb doctor` to know more")
     }
     let room = dataplane.tables.capacities
     for fill in fills {
@@ -102,6 +104,7 @@ struct StatusReport {
       ("layoutVersion", .number(UInt64(dataplane.tables.layoutVersion))),
       ("healthy", .flag(isHealthy)),
       ("problems", .list(problems.map { .text($0) })),
+      ("effective", attached.facts),
       ("pin", .text(dataplane.pin)),
       ("state", .text(common.state)),
       ("generation", .number(dataplane.tables.generation / 2)),

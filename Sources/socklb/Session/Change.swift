@@ -93,7 +93,7 @@ struct WriteSession {
     }
     for problem in try dataplane.missingHooks() {
       Output.message(
-        "warning: \(problem); run `socklb attach`, what was applied is kept")
+        "warning: \(problem); run `socklb attach`, which attaches what is missing")
     }
     if knownBytes != nil { try WriteSession.finishInterrupted(state, dataplane, known) }
     keptSettings = try state.readSettings()

@@ -57,6 +57,8 @@ struct CapacityOptions: ParsableArguments {
     changes(Limits(kept).capacities ?? Capacities()).settings(over: kept)
   }
 
+  var changesLimits: Bool { maxServices != nil || maxFrontends != nil || maxBackends != nil }
+
   /// What was given in place of what goes.
   func changes(_ limits: Capacities) -> Limits {
     Limits(

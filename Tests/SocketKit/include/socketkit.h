@@ -134,6 +134,11 @@ int sk_wait_child(int pid, int milliseconds);
 void sk_catch_signals(void);
 int sk_caught_signal(void);
 int sk_die_with_parent(void);
+/*
+ * Replaces this process with a program that runs as this user and group, and has no capability but
+ * those in `capabilities` (a bit each). -errno if that fails.
+ */
+int sk_execute_as(int user, int group, unsigned long long capabilities, char *const arguments[]);
 /* A child that has all the descriptors of its parent, and waits to be killed. */
 int sk_fork_idle(void);
 long sk_milliseconds(void);

@@ -1,0 +1,35 @@
+import BPFLoader
+
+extension Dataplane {
+  /// Opens what is pinned at `pin` for reading: enough for a member of the group that `attach
+  /// --group` has named, without any capability.
+  ///
+  /// Maps are mapped into memory where that is permitted, which is faster, else looked up
+  /// (BPF_F_RDONLY).
+  public init(reading pin: String) throws(DataplaneError) {
+    guard Dataplane.isAttached(pin: pin) else {
+      try Dataplane.checkAccess(pin: pin)
+      throw .notAttached(pin: pin)
+    }
+    let layout = PinLayout(directory: pin)
+    if !Files.mayRead(layout.header) { try Dataplane.checkAccess(pin: pin) }
+    let tables = try KernelTables(isForReading: true) { name throws(BPFError) in
+      let path = name == "header" ? layout.header : layout.map(name)
+      return try BPFMap(pinned: path, readOnly: !Files.mayWrite(path))
+    }
+    self.init(pin: pin, tables: tables)
+  }
+
+  /// Lets a group read the maps from now on; `.root`: nobody besides root.
+  public func open(to group: Group) throws(DataplaneError) {
+    try PinAccess.check(pin, group)
+    try layout.open(to: group)
+  }
+
+  /// - Throws: when a member of the group could not reach pins at `pin`, and no mount of its own is
+  ///   going to be made for them.
+  public static func checkReach(of group: Group, to pin: String) throws(DataplaneError) {
+    if group != .root, PinAccess.wantsOwnMount(pin) { return }
+    try PinAccess.check(pin, group)
+  }
+}
