@@ -65,10 +65,15 @@ let package = Package(
       name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"],
       exclude: ["Fixtures"]),
     .target(name: "SocketKit", path: "Tests/SocketKit"),
+    // The same BPF programs with waits between their reads.
+    .target(
+      name: "BPFTestObject", dependencies: ["BPFObject"], path: "Tests/BPFTestObject",
+      plugins: ["CompileBPF"]),
     .executableTarget(
       name: "socklb-kernel-tests",
       dependencies: [
-        "ServiceDataplane", "ServiceMaps", "BPFLoader", "BPFObject", "CServiceABI", "SocketKit",
+        "ServiceDataplane", "ServiceMaps", "BPFLoader", "BPFObject", "BPFTestObject",
+        "CServiceABI", "SocketKit",
       ],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
     .target(name: "HookKit", path: "Benchmarks/HookKit"),

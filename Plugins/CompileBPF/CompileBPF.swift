@@ -14,11 +14,13 @@ struct CompileBPF: BuildToolPlugin {
         inputs.append(file)
       }
     }
+    // Nanoseconds that readers wait, to see what writers do meanwhile: lib/test_delay.h.
+    let options = target.name == "BPFTestObject" ? ["-DSVC_TEST_DELAY=4000000"] : []
     return [
       .buildCommand(
         displayName: "Compiling BPF programs",
         executable: URL(filePath: "/bin/sh"),
-        arguments: [script.path(), source.path(), output.path()],
+        arguments: [script.path(), source.path(), output.path()] + options,
         inputFiles: inputs.sorted { $0.path() < $1.path() }, outputFiles: [output])
     ]
   }

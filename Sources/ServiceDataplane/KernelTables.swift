@@ -1,5 +1,5 @@
 public import ServiceMaps
-import BPFLoader
+package import BPFLoader
 import CServiceABI
 
 /// The maps of the data plane, both families, opened for reading and writing.
@@ -15,7 +15,8 @@ public struct KernelTables: Sendable {
   let sources: HashMap<UInt64, svc_source>
   let sockets: SocketStore
   let events: PerCPUArray<UInt64>
-  let grace: GracePeriod
+  /// Another one only in the test that shows what it is good for.
+  package var grace: GracePeriod
   /// `svc_header.map_set` when these maps were opened.
   let mapSet: UInt32
 

@@ -79,8 +79,8 @@ let allTests: [KernelTest] =
   + commandTests + socketDumpTests
   + manifestTests + stateTests + historyTests + verifyTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
-  + churnTests + complaintTests + terminationTests + lostSocketTests + recordReuseTests
-  + socketLifeTests + flowTests + upgradeTests + growthTests
+  + churnTests + tortureTests + complaintTests + terminationTests + lostSocketTests
+  + recordReuseTests + socketLifeTests + flowTests + upgradeTests + growthTests
   + dnsTests + doctorTests + rightPlaceTests + accessTests
   // The rules are the table's and do not depend on the kernel: once is enough.
   + (ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + familyRuleTests)

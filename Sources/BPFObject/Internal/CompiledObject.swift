@@ -19,7 +19,9 @@ public enum CompiledObject: String, Sendable {
   }
 
   /// The ELF object, as clang wrote it.
-  public var elf: [UInt8] {
+  public var elf: [UInt8] { Self.bytes(ofBase64: base64) }
+
+  package static func bytes(ofBase64 base64: StaticString) -> [UInt8] {
     var bytes: [UInt8] = []
     var bits: UInt32 = 0
     var count = 0

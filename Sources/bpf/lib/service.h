@@ -8,6 +8,7 @@
 #include "address.h"
 #include "maps.h"
 #include "sockets.h"
+#include "test_delay.h"
 
 enum verdict {
 	STRANGER = 0,  /* leave the destination alone: no socket was ever led there */

@@ -43,6 +43,7 @@ static __always_inline enum verdict OF(find_frontend)(const struct endpoint_addr
 		if (!index)
 			return filter & SVC_FILTER_GUARDED ? OF(check_guard)(to) : NOT_A_SERVICE;
 		at = *(volatile __u32 *)index;
+		let_writers_go_on();
 		frontend = bpf_map_lookup_elem(&OF(frontends), &at);
 		if (frontend && OF(same_key)(frontend, &key)) {
 			found->target = *(volatile __u64 *)&frontend->target;
@@ -213,11 +214,16 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 						     struct choice *choice)
 {
 	__u32 service = frontend->target >> 32, list = (__u32)frontend->target;
-	__u64 *word = bpf_map_lookup_elem(&OF(lists), &list);
-	__u64 range = word ? *(volatile __u64 *)word : 0, choices;
-	__u32 backends = (__u32)range, at = range >> 32;
+	__u64 range, choices, *word;
+	__u32 backends, at;
 	struct OF(svc_slot) * slot;
 
+	let_writers_go_on();
+	word = bpf_map_lookup_elem(&OF(lists), &list);
+	range = word ? *(volatile __u64 *)word : 0;
+	backends = (__u32)range;
+	at = range >> 32;
+	let_writers_go_on();
 	if (unlikely(frontend->flags & SVC_FRONTEND_SOURCE_RANGES) &&
 	    !OF(source_allowed)(ctx, frontend->index)) {
 		count(&OF(counters), service, DENIED);
