@@ -90,7 +90,7 @@ vm() {
 		status=0
 		kernel=$(scripts/fetch-kernel.sh "$series") || status=$?
 		if [ "$status" = 0 ]; then
-			kernel_stage "vm-$series" 1000 scripts/vm-test.sh "$kernel"
+			kernel_stage "vm-$series" 1600 scripts/vm-test.sh "$kernel"
 		elif [ "$series" = newest ]; then
 			echo "== note: no kernel newer than 6.1 is offered here; not tested"
 		else
