@@ -30,7 +30,7 @@ extension Calls {
 
   static func updateLink(_ fd: Int32, program: Int32) -> Int32? {
     // SAFETY: no options are passed.
-    unsafe bpf_link_update(fd, program, nil) < 0 ? errno : nil
+    bpf_link_update(fd, program, nil) < 0 ? errno : nil
   }
 
   static func detachLink(_ fd: Int32) -> Int32? {
