@@ -19,7 +19,7 @@ for shell in bash zsh fish; do
 done
 
 commands=$(awk '/SUBCOMMANDS:$/ { on = 1; next } on && /^  [a-z]/ { print $1 }' "$work/help")
-for command in attach detach apply delete diff dump status doctor; do
+for command in attach upgrade detach apply delete diff dump status doctor history rollback verify; do
 	case " $(echo "$commands" | tr '\n' ' ')" in
 	*" $command "*) ok "socklb has $command" ;;
 	*) bad "socklb has $command" ;;
@@ -49,12 +49,14 @@ check "a filter that is no Service" 64 'NAMESPACE/NAME' dump sockets --service a
 check "a filter that is no backend" 64 'ADDRESS' dump sockets --backend 10.0.0.1:http "${place[@]}"
 check "a filter that is no pid" 64 'pid' dump sockets --pid init "${place[@]}"
 check "an unknown format" 64 yaml dump -o xml "${place[@]}"
+check "a generation that is none" 64 generation rollback yesterday "${place[@]}"
+check "a longer history than there is" 64 keep-history apply --keep-history 200 -f - "${place[@]}"
 check "a service CIDR that is none" 64 service-cidr apply --service-cidr 10.96.0.0 -f - "${place[@]}"
 check "more services than there can be" 64 max-services attach --max-services 0 "${place[@]}"
 
 # Nothing attached, nothing permitted.
 cp "$work/$examples/15-no-endpoints/nobody.yaml" "$work/in"
-changes=("apply -f -" "delete -f -" "delete service web")
+changes=("apply -f -" "delete -f -" "delete service web" rollback "verify --repair")
 for change in "${changes[@]}"; do
 	# shellcheck disable=SC2086 # words
 	check "$change, without privilege" 77 'CAP_BPF.*CAP_NET_ADMIN' $change "${place[@]}"
@@ -68,6 +70,10 @@ if [ "$(id -u)" = 0 ]; then
 	check "dump sockets, not attached" 1 'not attached.*socklb attach' dump sockets "${place[@]}"
 	unprivileged=("${as_before[@]}")
 fi
+check "history of nothing" 0 '^GENERATION +AGE +STATE +COMMAND +CHANGE +DIGEST$' history "${place[@]}"
+json "history of nothing, JSON" 'd == {"history": []}' history -o json "${place[@]}"
+check "rollback --dry-run without a history" 1 'no earlier generation' rollback --dry-run "${place[@]}"
+check "verify, not attached" 1 'socklb attach' verify "${place[@]}"
 check "dump, not attached" 1 'socklb attach' dump "${place[@]}"
 check "status, not attached" 1 'socklb attach' status "${place[@]}"
 check "doctor, not attached" 1 'nothing is attached' doctor "${place[@]}"

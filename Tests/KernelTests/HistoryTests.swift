@@ -38,7 +38,8 @@ let historyTests: [KernelTest] = [
     try checkEqual(try whoAnswer(vip, pods, times: 10), [pods.places[0]], "after another")
     let status = try sandbox.succeed(["status", "-o", "json"]).output
     try check(
-      status.contains("\"generation\": \(try sandbox.history()[0].generation)"), "status: \(status)")
+      status.contains("\"generation\": \(try sandbox.history()[0].generation)"), "status: \(status)"
+    )
   },
   KernelTest("history_takes_back_a_prune_and_a_delete") { sandbox in
     let pods = try Pods(.v4, SK_TCP, 1...2)
@@ -74,7 +75,8 @@ let historyTests: [KernelTest] = [
     try checkEqual(entries.map(\.state), ["current", "kept", "kept", "-", "-"], "states")
     none = try sandbox.run(["rollback", entries[4].generation])
     try check(
-      none.code == 1 && none.errors.contains("not kept") && none.errors.contains(entries[2].generation),
+      none.code == 1 && none.errors.contains("not kept")
+        && none.errors.contains(entries[2].generation),
       none.all)
     none = try sandbox.run(["rollback", "4711"])
     try check(none.code == 1 && none.errors.contains(entries[1].generation), none.all)
@@ -155,7 +157,8 @@ let historyTests: [KernelTest] = [
     let web = Manifest.both("web", vip: vip, pods.places)
     try sandbox.apply(web)
     let many = (1...300).map { number in
-      Manifest.both("s\(number)", vip: Variant.v4.vip(number + 1), [Variant.v4.pod(number % 16 + 1)])
+      Manifest.both(
+        "s\(number)", vip: Variant.v4.vip(number + 1), [Variant.v4.pod(number % 16 + 1)])
     }.joined()
     let start = sk_milliseconds()
     try sandbox.apply(web + many)
@@ -181,7 +184,8 @@ let historyTests: [KernelTest] = [
       try check(["current"].contains(try sandbox.history()[0].state), "nothing is current")
       try sandbox.checkWhole()
       try check(
-        Disk.list(sandbox.state).allSatisfy { $0 != "pending" }, "left: \(Disk.list(sandbox.state))")
+        Disk.list(sandbox.state).allSatisfy { $0 != "pending" }, "left: \(Disk.list(sandbox.state))"
+      )
     }
     try check(killed >= 10, "only \(killed) of 40 were killed in time")
     print("\(killed) writers killed, \(finished) of them had begun their change")

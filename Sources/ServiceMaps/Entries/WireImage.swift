@@ -91,12 +91,14 @@ extension AddressFilter {
     func check(_ bit: svc_filter, _ address: IPAddress, _ what: String) {
       let hash = hash(of: address)
       let word = image.filter[hash / Int(SVC_FILTER_PLACES)]
-      let mask = UInt64(bit.rawValue) << UInt64(hash % Int(SVC_FILTER_PLACES) * Int(SVC_FILTER_BITS))
+      let mask =
+        UInt64(bit.rawValue) << UInt64(hash % Int(SVC_FILTER_PLACES) * Int(SVC_FILTER_BITS))
       guard word & mask == 0, said.insert(Said(bit: bit.rawValue, address: address)).inserted else {
         return
       }
       result.append(
-        Drift(map: "address_filter", object: "\(address)", found: "no bit", expected: "that of \(what)")
+        Drift(
+          map: "address_filter", object: "\(address)", found: "no bit", expected: "that of \(what)")
       )
     }
     forEachAddress(of: image, for: table) { check($0, $1, $2) }

@@ -192,7 +192,6 @@ private struct RepairState {
   /// A backend that no table has.
   private static func nobody(_ family: IPFamily) -> Backend {
     let address = family == .v4 ? IPAddress(v4: 0) : IPAddress(v6High: 0, low: 0)
-    guard let port = Port(1) else { preconditionFailure("1 is a port") }
     return Backend(address: address, port: .lowest)
   }
 

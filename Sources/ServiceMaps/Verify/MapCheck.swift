@@ -174,7 +174,8 @@ struct FamilyCheck {
     // Only for what differs: there may be a million slots.
     func place() -> String { "\(name) -> \(slot.backend)" }
     guard let endpoint = image.endpoint(slot.endpoint) else {
-      add("slots", place(), has: "endpoint id \(slot.endpoint), which there is not", should: "its id")
+      add(
+        "slots", place(), has: "endpoint id \(slot.endpoint), which there is not", should: "its id")
       return
     }
     let expected = EndpointRecord(generation: slot.generation, service: service)
@@ -185,7 +186,8 @@ struct FamilyCheck {
     let otherHolder = holders.updateValue(holder, forKey: slot.endpoint)
     if let otherHolder, otherHolder != holder {
       add(
-        "slots", place(), has: "endpoint id \(slot.endpoint), which is that of \(otherHolder.backend)",
+        "slots", place(),
+        has: "endpoint id \(slot.endpoint), which is that of \(otherHolder.backend)",
         should: "an id of its own")
     }
     let otherID = idOfHolder.updateValue(slot.endpoint, forKey: holder)
@@ -273,7 +275,8 @@ extension ServiceRecord {
 
 extension EndpointRecord {
   fileprivate var text: String {
-    service.map { "generation \(generation) of service port \($0)" } ?? "generation \(generation), free"
+    service.map { "generation \(generation) of service port \($0)" }
+      ?? "generation \(generation), free"
   }
 
   fileprivate func text(_ id: UInt32) -> String { "for id \(id) \(text)" }

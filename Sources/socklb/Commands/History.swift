@@ -63,8 +63,10 @@ struct HistoryRows {
     let kept = entries.filter { $0.state == "kept" }
     return kept.isEmpty
       ? "none"
-      : kept.map { "\($0.entry.generation) (\($0.entry.command), \($0.entry.time.age(at: now)) ago)" }
-        .joined(separator: ", ")
+      : kept.map {
+        "\($0.entry.generation) (\($0.entry.command), \($0.entry.time.age(at: now)) ago)"
+      }
+      .joined(separator: ", ")
   }
 
   func text(isWide: Bool) -> [UInt8] {
@@ -84,7 +86,8 @@ struct HistoryRows {
         start
           + (isWide ? ["\(entry.objectCount)", entry.objects, entry.input] : [entry.objects]))
     }
-    let widths = (0..<table[0].count).map { column in table.map { $0[column].utf8.count }.max() ?? 0 }
+    let widths = (0..<table[0].count).map { column in table.map { $0[column].utf8.count }.max() ?? 0
+    }
     let lines = table.map { row in
       row.enumerated().map { i, text in
         i == row.count - 1

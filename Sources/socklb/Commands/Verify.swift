@@ -97,7 +97,9 @@ struct Verify: ParsableCommand {
         ("generation", .number(found.image.maps.generation / 2)),
         ("consistent", .flag(found.image.isConsistent)),
       ])
-      if output == .json { try Output.line(facts.json) } else {
+      if output == .json {
+        try Output.line(facts.json)
+      } else {
         try Output.data(Array(facts.yaml.utf8))
       }
       return

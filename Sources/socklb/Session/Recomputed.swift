@@ -12,7 +12,8 @@ struct Recomputed {
         "\(state.path)/objects is missing, which holds what should be served",
         remedy: "restore it, or apply all manifests at once with --prune")
     }
-    table = TableCompiler(options: NodeOptions.compileOptions(try state.readSettings()))
+    table =
+      TableCompiler(options: NodeOptions.compileOptions(try state.readSettings()))
       .compile(known).table
   }
 }

@@ -21,7 +21,9 @@ import Testing
   }
 
   @Test func whatIsWrittenIsRead() {
-    let log = Self.log([Self.entry(3), Self.entry(4, "apply --prune"), Self.entry(9, "rollback to 3")])
+    let log = Self.log([
+      Self.entry(3), Self.entry(4, "apply --prune"), Self.entry(9, "rollback to 3"),
+    ])
     #expect(HistoryLog(decoding: log.encode()) == log)
     #expect(log[4]?.command == "apply --prune")
     #expect(log[5] == nil)
@@ -127,7 +129,8 @@ import Testing
   }
 
   @Test func countsBackendsOnceHoweverManyFrontendsLeadThere() {
-    let summary = ChangeSummary(ChangeSet(), from: table([1, 2], vips: 3), to: table([2, 3, 4], vips: 2))
+    let summary = ChangeSummary(
+      ChangeSet(), from: table([1, 2], vips: 3), to: table([2, 3, 4], vips: 2))
     #expect(summary.frontends == .init(changed: 2, removed: 1))
     #expect(summary.backends == .init(added: 2, removed: 1))
     #expect("\(summary)" == "frontends ~2 -1, backends +2 -1")

@@ -17,7 +17,9 @@ struct Damage: Sendable {
       return true
     },
     Damage(name: "a key that nobody asked for") { image, random in
-      guard let index = image.keys.values.sorted().randomElement(using: &random) else { return false }
+      guard let index = image.keys.values.sorted().randomElement(using: &random) else {
+        return false
+      }
       image.keys[clusterIP(999)] = index
       return true
     },
@@ -79,9 +81,11 @@ struct Damage: Sendable {
     },
     Damage(name: "a list that leads into another's slots") { image, random in
       let full = image.lists.keys.sorted().filter { image.slots[$0]?.isEmpty == false }
-      guard let a = full.randomElement(using: &random), let b = full.first(where: { list in
-        image.slots[list]?.map { $0?.backend } != image.slots[a]?.map { $0?.backend }
-      }) else { return false }
+      guard let a = full.randomElement(using: &random),
+        let b = full.first(where: { list in
+          image.slots[list]?.map { $0?.backend } != image.slots[a]?.map { $0?.backend }
+        })
+      else { return false }
       image.lists[a] = image.lists[b]
       image.slots[a] = image.slots[b]
       return true
@@ -96,10 +100,10 @@ struct Damage: Sendable {
       image.changeSlot(&random) { $0?.backend = backend(77) }
     },
     Damage(name: "an older generation") { image, random in
-      image.changeSlot(&random) { $0?.generation -= 1 }
+      image.changeSlot(&random) { $0?.generation &-= 1 }
     },
     Damage(name: "a newer generation") { image, random in
-      image.changeSlot(&random) { $0?.generation += 3 }
+      image.changeSlot(&random) { $0?.generation &+= 3 }
     },
     Damage(name: "another endpoint's id") { image, random in
       let other = UInt32.random(in: 0..<40, using: &random)
@@ -112,7 +116,7 @@ struct Damage: Sendable {
       image.changeSlot(&random) { $0?.endpoint = 1 << 28 }
     },
     Damage(name: "an endpoint of another generation") { image, random in
-      image.changeEndpoint(&random) { $0.generation += UInt32(2) }
+      image.changeEndpoint(&random) { $0.generation &+= 2 }
     },
     Damage(name: "an endpoint of another service port") { image, random in
       image.changeEndpoint(&random) { $0.service = 50 }
@@ -128,12 +132,16 @@ struct Damage: Sendable {
 
   private static let others = [
     Damage(name: "a service port without a name") { image, random in
-      guard let id = image.services.keys.sorted().randomElement(using: &random) else { return false }
+      guard let id = image.services.keys.sorted().randomElement(using: &random) else {
+        return false
+      }
       image.services[id] = nil
       return true
     },
     Damage(name: "a service port with another name") { image, random in
-      guard let id = image.services.keys.sorted().randomElement(using: &random) else { return false }
+      guard let id = image.services.keys.sorted().randomElement(using: &random) else {
+        return false
+      }
       image.services[id]?.name = serviceName(Int.random(in: 0..<14, using: &random), port: "x")
       return true
     },
@@ -142,16 +150,20 @@ struct Damage: Sendable {
       return true
     },
     Damage(name: "a name twice") { image, random in
-      guard let record = image.services.sorted(by: { $0.key < $1.key }).map(\.value)
-        .randomElement(using: &random) else { return false }
+      guard
+        let record = image.services.sorted(by: { $0.key < $1.key }).map(\.value)
+          .randomElement(using: &random)
+      else { return false }
       image.services[34] = record
       return true
     },
     Damage(name: "another policy") { image, random in
       let used = Set(image.records.values.map(\.service))
-      guard let id = image.policies.keys.filter(used.contains).sorted()
-        .randomElement(using: &random) else { return false }
-      image.policies[id]?.algorithm += 5
+      guard
+        let id = image.policies.keys.filter(used.contains).sorted()
+          .randomElement(using: &random)
+      else { return false }
+      image.policies[id]?.algorithm &+= 5
       return true
     },
     Damage(name: "a kept endpoint that is none") { image, _ in
@@ -181,7 +193,8 @@ struct Damage: Sendable {
     },
     Damage(name: "a source range that nobody asked for") { image, random in
       guard let index = image.keys.values.sorted().randomElement(using: &random),
-        let range = IPPrefix("10.77.0.0/16") else { return false }
+        let range = IPPrefix("10.77.0.0/16")
+      else { return false }
       image.ranges.append(.init(frontend: index, range: range))
       return true
     },
