@@ -64,7 +64,7 @@ struct WriteSession {
     _ common: CommonOptions, node: NodeOptions? = nil, mayStartAnew: Bool = false
   ) throws(DataplaneError) {
     self.common = common
-    try Capabilities.check()
+    try Capabilities.checkWriting()
     // Before the lock, which would make the state directory.
     guard Dataplane.isAttached(pin: common.pin) else { throw .notAttached(pin: common.pin) }
     let state = common.stateDirectory
