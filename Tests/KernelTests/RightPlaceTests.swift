@@ -140,6 +140,28 @@ let rightPlaceTests: [KernelTest] = [
     try sandbox.succeed(["detach"])
     try checkEqual(sandbox.pins, [], "the bpffs")
   },
+  KernelTest("place_programs_that_are_all_gone_are_loaded_again_on_the_same_maps") { sandbox in
+    let pods = try Pods(.v4, SK_TCP, 1...1)
+    let vip = Variant.v4.vip(1)
+    try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+    try sandbox.succeed(["apply", "-f", "-"], input: Manifest.both("web", vip: vip, pods.places))
+    let client = try Socket(.v4, SK_TCP)
+    try client.connect(vip)
+    _ = try pods.accept()
+    let links = sandbox.pin + "/links"
+    for cgroup in Disk.list(links) {
+      for hook in Disk.list(links + "/" + cgroup) { Disk.remove(links + "/\(cgroup)/\(hook)") }
+    }
+    // Nothing is attached, so the backend shows.
+    try checkEqual(try client.peerName, pods.places[0], "getpeername without a program")
+    let attach = try sandbox.succeed(["attach"])
+    try check(attach.errors.contains("attached to \(sandbox.cgroup)"), attach.all)
+    try checkEqual(try client.peerName, vip, "getpeername of the old socket")
+    _ = try whoAnswers(vip, pods)
+    let counters = try sandbox.succeed(["dump", "counters"]).output
+    try check(counters.contains("translated=2"), counters)
+    try sandbox.succeed(["doctor"])
+  },
   KernelTest("place_in_a_cgroup_namespace_the_same_is_seen", inVM: false) { sandbox in
     let (inner, beside) = (try sandbox.makeCgroup("inner"), try sandbox.makeCgroup("beside"))
     try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
