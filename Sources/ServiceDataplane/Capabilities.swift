@@ -14,8 +14,14 @@ public enum Capabilities {
     name: "CAP_PERFMON", bit: 38, isPartOfAdministration: true)
   private static let systemAdministrator: UInt64 = 21
 
-  /// - Throws: `.notPermitted` with what is missing to load programs and attach them.
-  public static func check() throws(DataplaneError) { try check([bpf, netAdmin]) }
+  /// - Throws: `.notPermitted` with what is missing to load programs and attach them. Without
+  ///   CAP_PERFMON the verifier refuses what it takes for a way to read kernel memory.
+  public static func checkAttach() throws(DataplaneError) {
+    try check([bpf, netAdmin, perfmon])
+  }
+
+  /// - Throws: `.notPermitted` with what is missing to write tables: a grace period makes a map.
+  public static func checkWriting() throws(DataplaneError) { try check([bpf]) }
 
   /// - Throws: `.notPermitted` with what is missing to load iterators, which read kernel memory.
   public static func checkIterators() throws(DataplaneError) { try check([bpf, perfmon]) }

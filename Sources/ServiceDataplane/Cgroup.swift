@@ -50,6 +50,14 @@ public struct Cgroup: Sendable {
     return result
   }
 
+  /// A mount shows the root of the hierarchy, the only cgroup without `cgroup.events`: what is not
+  /// found there is gone.
+  static var seesWholeHierarchy: Bool {
+    ((try? mounts()) ?? []).contains { mount in
+      Files.exists(mount + "/cgroup.procs") && !Files.exists(mount + "/cgroup.events")
+    }
+  }
+
   /// The directory of a cgroup id, or nil when it is gone or out of sight.
   static func path(ofID id: UInt64) -> String? {
     guard id != 0 else { return nil }

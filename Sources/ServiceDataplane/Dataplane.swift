@@ -175,7 +175,8 @@ public struct Dataplane: Sendable {
     public var programID: UInt32
     /// The kernel's hash of the program.
     public var tag: String
-    /// False when the cgroup is gone: the program is never run.
+    /// False when the link was detached or the cgroup is gone: no process is in it any more. For
+    /// sockets that were made in a cgroup and outlive it, its programs run as long as they last.
     public var isLive: Bool
   }
 
@@ -199,6 +200,7 @@ public struct Dataplane: Sendable {
   /// What is attached, as the kernel says, sorted by cgroup and hook.
   public func attachments() throws(DataplaneError) -> [Attachment] {
     var result: [Attachment] = []
+    let seesAll = Cgroup.seesWholeHierarchy
     for name in try Files.list(layout.links) {
       guard let id = UInt64(name) else { continue }
       let path = Cgroup.path(ofID: id)
@@ -213,7 +215,7 @@ public struct Dataplane: Sendable {
         result.append(
           Attachment(
             cgroupID: id, cgroupPath: path, hook: hook, programID: info.programID, tag: tag,
-            isLive: info.cgroupID != 0))
+            isLive: info.cgroupID != 0 && (path != nil || !seesAll)))
       }
     }
     return result

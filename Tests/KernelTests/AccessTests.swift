@@ -140,7 +140,8 @@ let accessTests: [KernelTest] = [
       for number in 1...2500 {
         let pods = (0..<number % 4).map { variant.pod(1 + (number + $0) % 200) }
         frontends.append(
-          try frontend(variant.vip(number % 50, port: 1 + number), .tcp, of: "test/s\(number % 60)",
+          try frontend(
+            variant.vip(number % 50, port: 1 + number), .tcp, of: "test/s\(number % 60)",
             portName: "p\(number)", pods))
       }
     }
@@ -160,13 +161,62 @@ let accessTests: [KernelTest] = [
   },
 ]
 
+/// The least capabilities of each command, as docs/cli.md has them: with exactly these it succeeds,
+/// and without any single one it fails and names it.
+let capabilityTests: [KernelTest] = [
+  KernelTest("capabilities_of_each_command_are_the_least", timeLimit: 120) { sandbox in
+    let manifest = Manifest.both("web", vip: Variant.v4.vip(1), [Variant.v4.pod(1)])
+    typealias Need = (command: [String], capabilities: [Rights.Capability])
+    let needs: [Need] = [
+      (["attach", "--cgroup", sandbox.cgroup], [.bpf, .netAdmin, .perfmon]),
+      (["apply", "-f", "-"], [.bpf]), (["delete", "-f", "-"], [.bpf]),
+      (["apply", "-f", "-"], [.bpf]), (["dump", "sockets"], [.bpf, .perfmon]),
+      (["dump", "all"], []), (["status"], []), (["diff", "-f", "-"], []),
+      (["describe", "service", "shop/web"], []), (["doctor"], []), (["detach"], []),
+    ]
+    for (command, capabilities) in needs {
+      for left in capabilities {
+        let rights = Rights(user: 0, group: 0, capabilities.filter { $0 != left })
+        let denied = try sandbox.run(command, input: manifest, by: rights.wrapper)
+        try checkEqual(denied.code, 77, "\(command) without \(left): \(denied.all)")
+        try check(denied.errors.contains(left.text), "\(command) without \(left): \(denied.all)")
+      }
+      let rights = Rights(user: 0, group: 0, capabilities)
+      let done = try sandbox.run(command, input: manifest, by: rights.wrapper)
+      try checkEqual(done.code, 0, "\(command) with \(capabilities): \(done.all)")
+    }
+    try checkEqual(sandbox.pins, [], "pins")
+  },
+  KernelTest("capabilities_that_show_more") { sandbox in
+    try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+    func run(_ command: String, _ capabilities: [Rights.Capability]) throws -> String {
+      let rights = Rights(user: 0, group: 0, capabilities)
+      let outcome = try sandbox.run([command], by: rights.wrapper)
+      try checkEqual(outcome.code, 0, "\(command) with \(capabilities): \(outcome.all)")
+      return outcome.output
+    }
+    try check(try run("status", []).contains("not asked"), "status asked without CAP_NET_ADMIN")
+    try check(try run("status", [.netAdmin]).contains("1 of 1 cgroups"), "status did not ask")
+    try check(try run("doctor", [.netAdmin]).contains("no hook was tried") == false, "doctor")
+    try check(
+      try run("doctor", [.netAdmin]).contains("canary       not looked at"),
+      "the canary without CAP_BPF")
+    try check(try run("doctor", [.bpf]).contains("sock_release works"), "the canary")
+    try check(
+      !(try run("doctor", [.bpf, .netAdmin, .perfmon]).contains("warning  capabilities")),
+      "doctor still lacks something")
+  },
+]
+
 /// Groups that need no name.
 private let (readers, strangers): (Int32, Int32) = (4711, 4712)
 
 extension Sandbox {
   /// Other users may pass; what is in it is as it was.
   fileprivate func openDirectory() throws {
-    try CallFailed.check(chmod(directory, 0o711), "chmod")
+    for path in [directory, directory + "/bpf"] {
+      try CallFailed.check(chmod(path, 0o711), "chmod")
+    }
   }
 }
 

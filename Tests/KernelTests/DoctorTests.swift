@@ -52,7 +52,8 @@ let doctorTests: [KernelTest] = [
         doctor.output.contains("\(hook.rawValue) not effective for \(sandbox.cgroup)"),
         doctor.all)
       let attach = try sandbox.succeed(["attach"])
-      try check(attach.errors.contains("missing to \(sandbox.cgroup): \(hook.rawValue)"), attach.all)
+      try check(
+        attach.errors.contains("missing to \(sandbox.cgroup): \(hook.rawValue)"), attach.all)
     }
     try sandbox.succeed(["doctor"])
   },

@@ -81,7 +81,7 @@ let allTests: [KernelTest] =
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + tortureTests + complaintTests + terminationTests + lostSocketTests
   + recordReuseTests + socketLifeTests + flowTests + upgradeTests + growthTests
-  + dnsTests + doctorTests + rightPlaceTests + accessTests
+  + dnsTests + doctorTests + rightPlaceTests + accessTests + capabilityTests
   // The rules are the table's and do not depend on the kernel: once is enough.
   + (ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + familyRuleTests)
   .map(\.onThisKernelOnly)

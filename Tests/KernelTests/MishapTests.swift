@@ -52,7 +52,8 @@ let mishapTests: [KernelTest] =
         input: Manifest.both("web", vip: Variant.v4.vip(1), [Variant.v4.pod(1)]))
       try check(apply.errors.contains("connect4 not attached"), apply.all)
       let attach = try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
-      try check(attach.errors.contains("what was missing to \(sandbox.cgroup): connect4"), attach.all)
+      try check(
+        attach.errors.contains("what was missing to \(sandbox.cgroup): connect4"), attach.all)
       try sandbox.succeed(["status"])
       try check(try sandbox.succeed(["dump"]).output.contains("shop/web"), "kept")
     },

@@ -38,7 +38,7 @@ struct CgroupTree {
   }
 
   private static func path(ofProcess pid: String) -> String? {
-    guard let text = try? Files.read("/proc/\(pid)/cgroup") else { return nil }
+    guard let text = try? Files.read("/proc/\(pid)/cgroup", limit: 1 << 14) else { return nil }
     return CgroupMounts.unifiedPath(String(decoding: text, as: UTF8.self))
   }
 

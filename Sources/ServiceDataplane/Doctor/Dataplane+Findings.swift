@@ -34,7 +34,8 @@ extension Dataplane {
   private func writer(_ isAlone: Bool) -> Finding {
     guard isAlone else {
       return Finding(
-        "writer", .warning, "whether a writer was killed cannot be told while another one is at "
+        "writer", .warning,
+        "whether a writer was killed cannot be told while another one is at "
           + "work, or without its lock")
     }
     if tables.generation % 2 != 0 {
@@ -77,8 +78,10 @@ extension Dataplane {
   private var leftovers: Finding? {
     Files.isDirectory(layout.building.directory)
       ? Finding(
-        "pins", .warning, "\(layout.building.directory) was left by an attach or detach that was "
-          + "killed", remedy: "`socklb detach` and `socklb attach` remove it; what was applied is kept")
+        "pins", .warning,
+        "\(layout.building.directory) was left by an attach or detach that was "
+          + "killed",
+        remedy: "`socklb detach` and `socklb attach` remove it; what was applied is kept")
       : nil
   }
 }

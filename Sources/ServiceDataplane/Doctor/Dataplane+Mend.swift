@@ -4,7 +4,8 @@ import BPFObject
 extension Dataplane {
   /// What was done to make the attachment whole.
   public struct Mending: Sendable, Equatable {
-    /// Ids of cgroups that are gone; their pins were removed.
+    /// Ids of cgroups that are gone; their pins were removed, or put aside for as long as there
+    /// are sockets that were made in them.
     public var gone: [UInt64] = []
     /// Cgroups that all hooks were attached to.
     public var attached: [String] = []
@@ -75,7 +76,12 @@ extension Dataplane {
       }
     }
     // Last: their programs may be the only ones there are.
-    for id in mending.gone { try removePins(ofCgroup: id) }
+    for id in mending.gone {
+      try Files.rename(layout.links(ofCgroup: id), to: layout.links + "/\(Self.retired)\(id)")
+    }
+    for name in try Files.list(layout.links) where name.hasPrefix(Self.retired) {
+      try removeIfUnused(layout.links + "/" + name)
+    }
     return mending
   }
 
@@ -104,9 +110,17 @@ extension Dataplane {
     }
   }
 
-  private func removePins(ofCgroup id: UInt64) throws(DataplaneError) {
-    let place = layout.links(ofCgroup: id)
-    for hook in try Files.list(place) { try Files.remove(place + "/" + hook) }
+  /// Links of cgroups that are gone. They live until the last socket is closed that was made there,
+  /// and such a socket (of a process that was moved, say) needs its reverse addresses until then.
+  private static let retired = "gone-"
+
+  private func removeIfUnused(_ place: String) throws(DataplaneError) {
+    let hooks = try Files.list(place)
+    for hook in hooks {
+      let info = try? CgroupLink(pinned: place + "/" + hook).info()
+      if let info, info.cgroupID != 0 { return }
+    }
+    for hook in hooks { try Files.remove(place + "/" + hook) }
     try Files.removeDirectory(place)
   }
 }

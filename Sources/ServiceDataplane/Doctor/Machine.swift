@@ -39,8 +39,7 @@ public enum Machine {
 
   private static var capabilities: Finding {
     do {
-      try Capabilities.check()
-      try Capabilities.checkIterators()
+      try Capabilities.checkAttach()
     } catch {
       return Finding("capabilities", .warning, "not everything can be looked at: \(error)")
     }

@@ -82,8 +82,12 @@ import ServiceMaps
       throw .failed("moving a process into the scratch cgroup", errno: -report.error)
     }
     let steps = Int(CK_CANARY_STEPS.rawValue)
-    let outcomes = unsafe withUnsafeBytes(of: report.outcome) { unsafe Array($0.bindMemory(to: Int32.self)) }
-    let cookies = unsafe withUnsafeBytes(of: report.cookies) { unsafe Array($0.bindMemory(to: UInt64.self)) }
+    let outcomes = unsafe withUnsafeBytes(of: report.outcome) {
+      unsafe Array($0.bindMemory(to: Int32.self))
+    }
+    let cookies = unsafe withUnsafeBytes(of: report.cookies) {
+      unsafe Array($0.bindMemory(to: UInt64.self))
+    }
     var results: [CanaryOutcome.Way: [CanaryOutcome.Step: CanaryOutcome.Result]] = [:]
     // Both are in the order of ck_canary_report.
     for (way, name) in CanaryOutcome.Way.allCases.enumerated() {

@@ -78,7 +78,8 @@ public struct CanaryOutcome: Sendable, Equatable {
   }
 
   private static func finding(_ hook: String, _ result: Result, _ cgroup: String) -> Finding {
-    let remedy = "`socklb attach` attaches what is missing; see the lines `others` for programs "
+    let remedy =
+      "`socklb attach` attaches what is missing; see the lines `others` for programs "
       + "of somebody else"
     let what: String
     switch result {

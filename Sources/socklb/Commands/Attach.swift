@@ -57,7 +57,7 @@ struct Attach: ParsableCommand {
   func run() throws {
     try common.run {
       try KernelVersion.check()
-      try Capabilities.check()
+      try Capabilities.checkAttach()
       let state = common.stateDirectory
       let lock = try state.lock {
         Output.message("waiting for another socklb that changes \(state.path)")

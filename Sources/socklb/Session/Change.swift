@@ -65,7 +65,7 @@ struct WriteSession {
     mayStartAnew: Bool = false
   ) throws(DataplaneError) {
     self.common = common
-    try Capabilities.check()
+    try Capabilities.checkWriting()
     // Before the lock, which would make the state directory.
     guard Dataplane.isAttached(pin: common.pin) else { throw .notAttached(pin: common.pin) }
     let state = common.stateDirectory

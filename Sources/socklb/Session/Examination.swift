@@ -84,7 +84,7 @@ final class Examination {
     func untested(_ why: String) -> [Finding] {
       [Finding("canary", .warning, "no hook was tried: \(why)")]
     }
-    try Capabilities.check()
+    try Capabilities.checkWriting()
     guard isAlone else {
       return untested("the lock of \(common.state) could not be had within 5 s")
     }

@@ -4,12 +4,17 @@ import SocketKit
 /// Runs a command as somebody else: `socklb-kernel-tests --as USER:GROUP:CAPABILITIES COMMAND…`.
 struct Rights {
   enum Capability: UInt64, CaseIterable {
-    case dacReadSearch = 2
     case netAdmin = 12
-    case sysPtrace = 19
-    case sysAdmin = 21
     case perfmon = 38
     case bpf = 39
+
+    var text: String {
+      switch self {
+      case .netAdmin: "CAP_NET_ADMIN"
+      case .perfmon: "CAP_PERFMON"
+      case .bpf: "CAP_BPF"
+      }
+    }
   }
 
   var user: Int32
