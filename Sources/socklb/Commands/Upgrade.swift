@@ -16,7 +16,7 @@ struct Upgrade: ParsableCommand {
   func run() throws {
     try common.run {
       try KernelVersion.check()
-      try Capabilities.check()
+      try Capabilities.checkAttach()
       guard Dataplane.isAttached(pin: common.pin) else {
         throw DataplaneError.notAttached(pin: common.pin)
       }

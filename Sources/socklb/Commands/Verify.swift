@@ -28,7 +28,7 @@ struct Verify: ParsableCommand {
 
   func run() throws {
     try common.run {
-      if repair { try Capabilities.check() }
+      if repair { try Capabilities.checkWriting() }
       let dataplane = try Dataplane(pin: common.pin)
       try dataplane.checkLayout()
       try common.stateDirectory.checkOwner(of: dataplane)
