@@ -50,10 +50,14 @@ public struct CgroupLink: Sendable {
 
   /// Runs another program of the same type from now on, in one step: every call sees the old or
   /// the new one (BPF_LINK_UPDATE, 5.7).
-  public func update(to program: BPFProgram) throws(BPFError) {
-    if let errno = Calls.updateLink(descriptor.number, program: program.descriptor.number) {
-      throw .call("replacing the program of a link", errno: errno)
-    }
+  ///
+  /// - Returns: false when the cgroup is gone, so that no program runs.
+  public func update(to program: BPFProgram) throws(BPFError) -> Bool {
+    guard
+      let errno = Calls.updateLink(descriptor.number, program: program.descriptor.number)
+    else { return true }
+    if errno == Errno.linkSevered { return false }
+    throw .call("replacing the program of a link", errno: errno)
   }
 
   /// Ends the attachment now, even while the pin or other descriptors remain (5.9).

@@ -1,3 +1,5 @@
+import ServiceMaps
+
 /// A cgroup v2 directory.
 public struct Cgroup: Sendable {
   public let path: String
@@ -26,7 +28,7 @@ public struct Cgroup: Sendable {
         Files.resolved(other.path) == "/" ? "/" : Files.resolved(other.path) + "/")
   }
 
-  /// The root of the cgroup2 hierarchy, from /proc/mounts.
+  /// The root of the cgroup2 hierarchy, from /proc/self/mountinfo.
   public static func root() throws(DataplaneError) -> Cgroup {
     guard let mount = try mounts().first else {
       throw .unsupported(
@@ -37,17 +39,9 @@ public struct Cgroup: Sendable {
     return try Cgroup(path: mount)
   }
 
-  /// Where cgroup2 file systems are mounted, in the order of /proc/mounts.
+  /// Where cgroup2 file systems are mounted, in the order of mounting.
   static func mounts() throws(DataplaneError) -> [String] {
-    let text = String(decoding: try Files.read("/proc/mounts") ?? [], as: UTF8.self)
-    var result: [String] = []
-    for line in text.split(separator: "\n") {
-      let fields = line.split(separator: " ")
-      guard fields.count > 2, fields[2] == "cgroup2" else { continue }
-      let path = unescape(fields[1])
-      if !result.contains(path) { result.append(path) }
-    }
-    return result
+    try CgroupTree.mounts().unified.map(\.path)
   }
 
   /// A mount shows the root of the hierarchy, the only cgroup without `cgroup.events`: what is not
@@ -71,22 +65,5 @@ public struct Cgroup: Sendable {
       }
     }
     return nil
-  }
-
-  /// /proc/mounts writes blanks and the like as three octal digits.
-  private static func unescape(_ field: some StringProtocol) -> String {
-    var result: [UInt8] = []
-    var bytes = Array(field.utf8)[...]
-    while let byte = bytes.popFirst() {
-      if byte == UInt8(ascii: "\\"), bytes.count >= 3,
-        let code = UInt8(String(decoding: bytes.prefix(3), as: UTF8.self), radix: 8)
-      {
-        result.append(code)
-        bytes = bytes.dropFirst(3)
-      } else {
-        result.append(byte)
-      }
-    }
-    return String(decoding: result, as: UTF8.self)
   }
 }

@@ -93,7 +93,9 @@ public struct Dataplane: Sendable {
           try object.map(name).pin(at: layout.building.map(name))
         }
       }
-      for cgroup in cgroups { try attach(object, to: cgroup, layout.building) }
+      for cgroup in cgroups {
+        try attach(SocketHook.allCases.attachOrder, of: object, to: cgroup, layout.building)
+      }
       try layout.building.open(to: group)
       try Files.rename(layout.building.directory, to: layout.directory)
     } catch {
@@ -127,8 +129,9 @@ public struct Dataplane: Sendable {
     }
   }
 
-  private static func attach(
-    _ object: borrowing LoadedObject, to cgroup: Cgroup, _ layout: PinLayout
+  /// Attaches hooks to one cgroup and pins the links, whatever was pinned there before.
+  static func attach(
+    _ hooks: [SocketHook], of object: borrowing LoadedObject, to cgroup: Cgroup, _ layout: PinLayout
   ) throws(DataplaneError) {
     let directory: FileDescriptor
     switch Files.openDirectory(cgroup.path) {
@@ -136,16 +139,22 @@ public struct Dataplane: Sendable {
     case .failure(let failure):
       throw .failed("opening the cgroup \(cgroup.path)", errno: failure.errno)
     }
-    let links = layout.links(ofCgroup: cgroup.id)
-    try Files.makeDirectories(links)
-    for hook in SocketHook.allCases.attachOrder {
+    let place = layout.links(ofCgroup: cgroup.id)
+    try Files.makeDirectories(place)
+    try Files.setAccess(place, 0o700, group: 0)
+    for hook in hooks {
+      let pin = place + "/" + hook.rawValue
+      let link: CgroupLink
       do {
-        let program = try object.program(hook.rawValue)
-        let link = try CgroupLink.attach(program, to: directory, as: hook, cgroupPath: cgroup.path)
-        try link.pin(at: links + "/" + hook.rawValue)
+        link = try CgroupLink.attach(
+          object.program(hook.rawValue), to: directory, as: hook, cgroupPath: cgroup.path)
       } catch {
         throw .bpf(error)
       }
+      // A link that was detached is still pinned there.
+      try Files.remove(pin)
+      try bpf { () throws(BPFError) in try link.pin(at: pin) }
+      try Files.setAccess(pin, 0o600, group: 0)
     }
   }
 

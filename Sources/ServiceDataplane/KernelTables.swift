@@ -167,8 +167,7 @@ public struct KernelTables: Sendable {
       if before % 2 == 0 {
         let states = try readStates()
         let counters = withCounters ? try readCounters(states) : [:]
-        // Larger maps have taken the place of these: what was read may be old.
-        if header[0].map_set != mapSet { break }
+        if isReplaced { break }
         if before == generation {
           return Snapshot(states: states, counters: counters, isConsistent: true)
         }

@@ -1,3 +1,4 @@
+import Glibc
 import ServiceDataplane
 import ServiceMaps
 import SocketKit
@@ -46,6 +47,32 @@ let growthTests: [KernelTest] =
       try checkEqual(try apply(13).code, 0, "apply below the new limit")
       try checkEqual(
         try whoAnswers(Variant.v4.vip(13), pods), pods.places[1], "who answers at last")
+    },
+    KernelTest("growth_that_was_killed_is_finished_by_the_next_command", timeLimit: 240) {
+      try finishesGrowth($0)
+    },
+    KernelTest("growth_is_followed_by_programs_that_are_attached_later") { sandbox in
+      let pods = try Pods(.v4, SK_TCP, 1...2)
+      let (gone, new) = (try sandbox.makeCgroup("gone"), sandbox.cgroup + "/new")
+      try sandbox.succeed([
+        "attach", "--cgroup", gone, "--initial-services", "2", "--initial-frontends", "2",
+        "--initial-backends", "2",
+      ])
+      func apply(_ pod: Place) throws {
+        let text = (1...8).map { Manifest.both("web\($0)", vip: Variant.v4.vip($0), [pod]) }
+        try sandbox.succeed(["apply", "-f", "-"], input: text.joined())
+      }
+      // Its links stay pinned, with programs that work on the maps of that time.
+      try CallFailed.check(rmdir(gone) == 0 ? 0 : -errno, "rmdir")
+      try apply(pods.places[0])
+      _ = try sandbox.makeCgroup("new")
+      try sandbox.succeed(["attach", "--cgroup", new])
+      try apply(pods.places[1])
+      try Sandbox.join(new)
+      for number in 1...8 {
+        try checkEqual(try whoAnswers(Variant.v4.vip(number), pods), pods.places[1], "who answers")
+      }
+      try Sandbox.join(sandbox.cgroup)
     },
     KernelTest("growth_never_shows_a_reader_half_a_table", inVM: false, timeLimit: 120) { sandbox in
       try readWhileGrowing(sandbox)
@@ -100,6 +127,56 @@ private func keepsEverything(_ sandbox: Sandbox, _ variant: Variant) throws {
   try checkEqual(
     try larger.counters().translated, counted + 1, "translated, over the growth")
   try checkEqual(try larger.attachments().count, 9, "links")
+}
+
+/// A growth stops at each of its steps, as if it had been killed there, while clients connect.
+private func finishesGrowth(_ sandbox: Sandbox) throws {
+  let steps: [Dataplane.GrowthStep] = [
+    .published, .switched(1), .switched(5), .switched(9), .counted, .renamed(1),
+    .renamed(12), .renamed(24),
+  ]
+  let vip = Variant.v4.vip(1)
+  let backends = [Variant.v4.pod(1), Variant.v4.pod(2)]
+  let manifest = Manifest.both("web", vip: vip, backends, "UDP")
+  try sandbox.succeed([
+    "attach", "--cgroup", sandbox.cgroup, "--initial-services", "2", "--initial-frontends", "2",
+    "--initial-backends", "4",
+  ])
+  try sandbox.succeed(["apply", "-f", "-"], input: manifest)
+  let pins = Disk.list(sandbox.pin + "/maps").count
+  let load = try ConnectLoad(
+    .v4, [.init(vip: vip, transport: .udp, backends: backends)], pods: 1...2)
+  do {
+    for step in steps {
+      let dataplane = try Dataplane(pin: sandbox.pin)
+      let room = dataplane.tables.capacities
+      do {
+        _ = try dataplane.grow(to: room.doubled(within: Capacities())) {
+          (reached) throws(DataplaneError) in
+          if reached == step { throw .refused("killed after \(step)", remedy: "") }
+        }
+        throw Failure("there is no step \(step)")
+      } catch DataplaneError.refused(let what, _) where what.hasPrefix("killed") {}
+      let before = load.connects
+      while load.connects < before + 20 { sk_sleep(1) }
+      let said = try sandbox.succeed(["apply", "-f", "-"], input: manifest)
+      try check(said.errors.contains("finished maps"), "\(step): \(said.all)")
+      let after = try Dataplane(pin: sandbox.pin)
+      try checkEqual(after.tables.capacities.services, room.services * 2, "room after \(step)")
+      try check(!after.tables.isSwitching, "\(step): still switching")
+      try check(!Disk.list(sandbox.pin).contains("next"), "\(step): next is still there")
+      try checkEqual(Disk.list(sandbox.pin + "/maps").count, pins, "pins")
+      let verify = try sandbox.run(["verify"])
+      try checkEqual(verify.code, 0, "verify after \(step): \(verify.all)")
+    }
+  } catch {
+    _ = try? load.stop()
+    throw error
+  }
+  let connects = try load.stop()
+  let counters = try Dataplane(pin: sandbox.pin).counters(of: "shop/web")
+  try checkEqual(counters.translated, UInt64(connects), "translated, over all growths")
+  try checkEqual(counters.refused, 0, "refused")
 }
 
 private func growUnderLoad(_ sandbox: Sandbox, from start: Int, to end: Int) throws {

@@ -11,6 +11,7 @@ enum Errno {
   static let noMemory = ENOMEM
   static let invalid = EINVAL
   static let noSystemCall = ENOSYS
+  static let linkSevered = ENOLINK
   /// ENOTSUPP, the kernel's own: not in errno.h.
   static let notSupported: Int32 = 524
 

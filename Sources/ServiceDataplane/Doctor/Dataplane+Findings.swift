@@ -43,6 +43,11 @@ extension Dataplane {
         "writer", .failure, "a writer was killed in the middle of a change",
         remedy: "the next `socklb apply` finishes it")
     }
+    if tables.isSwitching {
+      return Finding(
+        "writer", .warning, "a command was killed while it gave links other programs",
+        remedy: "the next `socklb apply`, `attach` or `upgrade` finishes it; until then both work")
+    }
     if tables.isGracePending {
       return Finding(
         "writer", .warning, "a writer was killed while it waited for running programs",

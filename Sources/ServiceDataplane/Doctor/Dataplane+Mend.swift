@@ -62,20 +62,25 @@ extension Dataplane {
         "every cgroup that was attached to is gone, and it is not known what to attach to now",
         remedy: "name a cgroup with --cgroup")
     }
-    var programs = MendingPrograms(layout: layout, links: links)
+    var wanting: [(cgroup: Cgroup, hooks: [SocketHook])] = []
     for cgroup in targets {
       let isNew = !anchors.contains { $0.id == cgroup.id }
       let live = Set(links.filter { $0.cgroupID == cgroup.id && $0.isLive }.map(\.hook))
       let missing = SocketHook.allCases.attachOrder.filter { !live.contains($0.rawValue) }
       if missing.isEmpty { continue }
-      try attach(missing, to: cgroup, &programs)
+      wanting.append((cgroup, missing))
       if isNew || live.isEmpty {
         mending.attached.append(cgroup.path)
       } else {
         mending.repaired[cgroup.path] = missing.map(\.rawValue)
       }
     }
-    // Last: their programs may be the only ones there are.
+    if !wanting.isEmpty {
+      // Not the programs of other links: those of a cgroup that is gone may work on maps that
+      // larger ones have replaced since.
+      let object = try loadPrograms()
+      for (cgroup, hooks) in wanting { try Self.attach(hooks, of: object, to: cgroup, layout) }
+    }
     for id in mending.gone {
       try Files.rename(layout.links(ofCgroup: id), to: layout.links + "/\(Self.retired)\(id)")
     }
@@ -83,31 +88,6 @@ extension Dataplane {
       try removeIfUnused(layout.links + "/" + name)
     }
     return mending
-  }
-
-  private func attach(
-    _ hooks: [SocketHook], to cgroup: Cgroup, _ programs: inout MendingPrograms
-  ) throws(DataplaneError) {
-    let directory: FileDescriptor
-    switch Files.openDirectory(cgroup.path) {
-    case .success(let fd): directory = FileDescriptor(owning: fd)
-    case .failure(let failure):
-      throw .failed("opening the cgroup \(cgroup.path)", errno: failure.errno)
-    }
-    let place = layout.links(ofCgroup: cgroup.id)
-    try Files.makeDirectories(place)
-    try Files.setAccess(place, 0o700, group: 0)
-    for hook in hooks {
-      let program = try programs.program(hook)
-      let pin = place + "/" + hook.rawValue
-      let link = try bpf { () throws(BPFError) in
-        try CgroupLink.attach(program, to: directory, as: hook, cgroupPath: cgroup.path)
-      }
-      // A link that was detached is still pinned there.
-      try Files.remove(pin)
-      try bpf { () throws(BPFError) in try link.pin(at: pin) }
-      try Files.setAccess(pin, 0o600, group: 0)
-    }
   }
 
   /// Links of cgroups that are gone. They live until the last socket is closed that was made there,
@@ -122,41 +102,5 @@ extension Dataplane {
     }
     for hook in hooks { try Files.remove(place + "/" + hook) }
     try Files.removeDirectory(place)
-  }
-}
-
-/// The programs to attach: those that are attached elsewhere, else loaded anew on the same maps.
-private struct MendingPrograms: ~Copyable {
-  let layout: PinLayout
-  let links: [Dataplane.Attachment]
-  private var object: LoadedObject?
-
-  init(layout: PinLayout, links: [Dataplane.Attachment]) {
-    self.layout = layout
-    self.links = links
-    object = nil
-  }
-
-  mutating func program(_ hook: SocketHook) throws(DataplaneError) -> BPFProgram {
-    let known = links.filter { $0.hook == hook.rawValue }
-    for link in known.filter(\.isLive) + known {
-      if let program = BPFProgram(id: link.programID) { return program }
-    }
-    if object == nil { object = try bpf { () throws(BPFError) in try load() } }
-    let program: BPFProgram?
-    do { program = try object?.program(hook.rawValue) } catch { throw .bpf(error) }
-    guard let program else {
-      throw .bpf(BPFError(.notFound, "loading the program \(hook.rawValue)"))
-    }
-    return program
-  }
-
-  private func load() throws(BPFError) -> LoadedObject {
-    let object = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
-    for name in object.mapNames {
-      let pin = name == "header" ? layout.header : layout.map(name)
-      if Files.exists(pin) { try object.reuse(BPFMap(pinned: pin), as: name) }
-    }
-    return try object.load()
   }
 }

@@ -61,5 +61,5 @@ extension Files {
 /// The clock of the node.
 public enum WallClock {
   /// Seconds since 1970.
-  public static var seconds: Int64 { Int64(unsafe time(nil)) }
+  public static var seconds: Int64 { Int64(time(nil)) }
 }

@@ -18,48 +18,60 @@ extension Dataplane {
   /// - Throws: when the kernel refuses, for want of memory for example. Then nothing has changed,
   ///   unless links were being switched already; `finishInterrupted` goes on with that.
   public func grow(to capacities: Capacities) throws(DataplaneError) -> Dataplane {
+    try grow(to: capacities) { _ in }
+  }
+
+  /// A point at which a growth can be killed, and has to be finished by whoever comes next.
+  package enum GrowthStep: Hashable, Sendable {
+    case published
+    /// So many links.
+    case switched(Int)
+    case counted
+    /// So many pins.
+    case renamed(Int)
+  }
+
+  /// - Parameter after: called after each step; when it throws, everything stays as it is then.
+  package func grow(
+    to capacities: Capacities, after: (GrowthStep) throws(DataplaneError) -> Void
+  ) throws(DataplaneError) -> Dataplane {
+    // Programs are loaded, which a change of the table alone does not need.
+    try Capabilities.checkAttach()
     try PinLayout.removePins(layout.nextBuilding)
-    let object = try bpf { () throws(BPFError) in try loadLarger(capacities) }
+    let object = try loadPrograms(CompiledObject.socklb.elf, capacities) {
+      KernelTables.tableMaps.contains($0) ? nil : layout.pin(ofMap: $0)
+    }
     let larger = try KernelTables { name throws(BPFError) in try object.map(name) }
     do {
       try bpf { () throws(BPFError) in try larger.copy(from: tables) }
       try Files.makeDirectories(layout.nextBuilding)
-      try bpf { () throws(BPFError) in
-        for name in KernelTables.tableMaps {
-          try object.map(name).pin(at: layout.nextBuilding + "/" + name)
+      for name in KernelTables.tableMaps {
+        let pin = layout.nextBuilding + "/" + name
+        try bpf { () throws(BPFError) in try object.map(name).pin(at: pin) }
+        // Whoever may read the old one may read the new.
+        if let access = Files.access(layout.map(name)) {
+          try Files.setAccess(pin, access.mode & 0o777, group: access.group)
         }
       }
+      tables.setSwitching(true)
       try Files.rename(layout.nextBuilding, to: layout.next)
     } catch {
+      tables.setSwitching(false)
       try? PinLayout.removePins(layout.nextBuilding)
       throw error
     }
-    try finishGrowth(object)
+    try after(.published)
+    try finishGrowth(object, after)
     return try Dataplane(pin: pin)
   }
 
-  private func loadLarger(_ capacities: Capacities) throws(BPFError) -> LoadedObject {
-    let open = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
-    try Self.size(open, capacities)
-    for name in open.mapNames where !KernelTables.tableMaps.contains(name) {
-      try reuse(layout.pin(ofMap: name), as: name, in: open)
-    }
-    return try open.load()
-  }
-
-  private func loadWithNext() throws(BPFError) -> LoadedObject {
-    let open = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
-    for name in open.mapNames {
-      let larger = layout.next + "/" + name
-      try reuse(Files.exists(larger) ? larger : layout.pin(ofMap: name), as: name, in: open)
-    }
-    return try open.load()
-  }
-
   /// Steps 2 to 4. Whatever of it was done already does no harm when it is done again.
-  private func finishGrowth(_ object: borrowing LoadedObject) throws(DataplaneError) {
-    tables.setSwitching(true)
-    _ = try switchLinks(to: object, always: true)
+  private func finishGrowth(
+    _ object: borrowing LoadedObject, _ after: (GrowthStep) throws(DataplaneError) -> Void
+  ) throws(DataplaneError) {
+    _ = try switchLinks(to: object, always: true) { (count) throws(DataplaneError) in
+      try after(.switched(count))
+    }
     try bpf { () throws(BPFError) in try tables.grace.wait() }
     let names = KernelTables.tableMaps.filter { Files.exists(layout.next + "/" + $0) }
     // All are there still: the old counters are, too.
@@ -67,14 +79,12 @@ extension Dataplane {
       let larger = try KernelTables { name throws(BPFError) in try object.map(name) }
       try bpf { () throws(BPFError) in try larger.takeOverCounters(from: tables) }
     }
+    try after(.counted)
     tables.raiseMapSet()
-    for name in names {
-      // Whoever may read the old one may read the new.
-      if let access = Files.access(layout.map(name)) {
-        try Files.setAccess(layout.next + "/" + name, access.mode & 0o777, group: access.group)
-      }
+    for (number, name) in names.enumerated() {
+      try Files.rename(layout.next + "/" + name, to: layout.map(name))
+      try after(.renamed(number + 1))
     }
-    for name in names { try Files.rename(layout.next + "/" + name, to: layout.map(name)) }
     try Files.removeDirectory(layout.next)
     tables.raiseMapSet()
     tables.setVersion(.current)
@@ -89,8 +99,11 @@ extension Dataplane {
   public func finishInterrupted() throws(DataplaneError) -> (what: String, dataplane: Dataplane)? {
     try PinLayout.removePins(layout.nextBuilding)
     if Files.isDirectory(layout.next) {
-      let object = try bpf { () throws(BPFError) in try loadWithNext() }
-      try finishGrowth(object)
+      let object = try loadPrograms {
+        let larger = layout.next + "/" + $0
+        return Files.exists(larger) ? larger : layout.pin(ofMap: $0)
+      }
+      try finishGrowth(object) { _ in }
       return ("maps that were about to be replaced by larger ones", try Dataplane(pin: pin))
     }
     guard tables.isSwitching else { return nil }

@@ -23,8 +23,6 @@ extension KernelTables {
     header.store(version.packed, at: 0, offset: Self.versionOffset)
   }
 
-  func setLayoutVersion(_ version: UInt32) { header.store(version, at: 0, offset: 0) }
-
   /// Seconds since 1970; nil: the maps have the sizes that attach gave them.
   public var grownAt: UInt64? {
     let time = header.acquire(at: 0, offset: Self.grownAtOffset)
@@ -34,6 +32,9 @@ extension KernelTables {
   func setGrownAt(_ seconds: UInt64) {
     header.publish(seconds, at: 0, offset: Self.grownAtOffset)
   }
+
+  /// Larger maps have taken the place of these since they were opened: what is read may be old.
+  var isReplaced: Bool { header[0].map_set != mapSet }
 
   /// From now on nobody trusts what he reads of maps that he opened before.
   func raiseMapSet() {

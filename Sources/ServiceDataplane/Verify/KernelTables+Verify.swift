@@ -22,6 +22,7 @@ extension KernelTables {
       if before % 2 == 0 {
         let maps = try readMaps()
         let isSame = before == generation
+        if isReplaced { break }
         if isSame, try settled() { return Image(maps: maps, isConsistent: true) }
       }
       Files.sleep(milliseconds: 20)

@@ -30,30 +30,44 @@ struct Upgrade: ParsableCommand {
       defer { withExtendedLifetime(lock) {} }
       let dataplane = try Dataplane(pin: common.pin)
       try state.checkOwner(of: dataplane)
-      if try Self.run(dataplane).isEmpty {
+      if try !Self.makeWhole(dataplane, wanted: []) {
         Output.message("the programs are those of this binary; nothing was changed")
       }
     }
   }
 
-  /// Only for whoever holds the lock.
-  static func run(_ found: Dataplane) throws(DataplaneError) -> Dataplane.Upgrade {
+  /// Finishes what a killed command has begun, attaches what is missing, and replaces programs of
+  /// another build; says each of it. Only for whoever holds the lock.
+  ///
+  /// - Returns: whether anything had to be done.
+  static func makeWhole(
+    _ found: Dataplane, wanted: [Cgroup]
+  ) throws(DataplaneError) -> Bool {
     var dataplane = found
-    let before = dataplane.tables.version
+    var isChanged = false
     if let (what, finished) = try dataplane.finishInterrupted() {
       Output.message("finished \(what)")
       dataplane = finished
+      isChanged = true
     }
-    let result = try dataplane.upgrade()
-    if result.replaced > 0 {
+    let before = dataplane.tables.version
+    let mending = try dataplane.mend(wanted: wanted)
+    for line in mending.lines { Output.message(line) }
+    let replaced = try dataplane.upgrade().replaced
+    if replaced > 0 {
       Output.message(
-        "replaced \(result.replaced) programs of socklb \(before) by those of "
-          + "\(ReleaseVersion.current)")
+        "replaced \(replaced) programs of socklb \(before) by those of \(ReleaseVersion.current)")
     }
-    if result.attached > 0 {
-      Output.message(
-        "attached \(result.attached) hook\(result.attached == 1 ? "" : "s") that had no program")
-    }
-    return result
+    return isChanged || !mending.isEmpty || replaced > 0
+  }
+}
+
+extension Dataplane.Mending {
+  fileprivate var lines: [String] {
+    enough.map { "note: \($0.inner) is below \($0.outer), which is enough" }
+      + gone.map { "removed the pins of a cgroup that is gone (id \($0))" }
+      + repaired.sorted { $0.key < $1.key }.map {
+        "attached what was missing to \($0): \($1.joined(separator: ", "))"
+      } + attached.map { "attached to \($0) beside what was there; tables and sockets stay" }
   }
 }

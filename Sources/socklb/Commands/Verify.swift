@@ -70,7 +70,7 @@ struct Verify: ParsableCommand {
     drifts += try dataplane.missingHooks().map {
       Drift(
         map: "programs", object: "-", found: $0,
-        expected: "every hook: `socklb detach` and `socklb attach`, what was applied is kept")
+        expected: "every hook: `socklb attach` attaches what is missing")
     }
     return Outcome(drifts: drifts, image: image)
   }

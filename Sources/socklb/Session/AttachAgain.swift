@@ -12,20 +12,18 @@ struct AttachAgain {
 
   func run() throws(DataplaneError) {
     let state = common.stateDirectory
-    var dataplane = try Dataplane(pin: common.pin)
+    let dataplane = try Dataplane(pin: common.pin)
     try dataplane.checkLayout()
-    if let (what, finished) = try dataplane.finishInterrupted() {
-      Output.message("finished \(what)")
-      dataplane = finished
-    }
     let kept = try state.readSettings()
-    let mending = try dataplane.mend(wanted: wanted(dataplane, kept))
-    if !mending.isEmpty || group != nil || capacity.changesLimits {
+    let isChanged = try Upgrade.makeWhole(dataplane, wanted: wanted(dataplane, kept))
+    if isChanged || group != nil || capacity.changesLimits {
       try state.checkOwner(of: dataplane)
       try keep(dataplane, kept)
     }
-    let upgrade = try Upgrade.run(dataplane)
-    say(mending, dataplane, isUpgraded: !upgrade.isEmpty)
+    Output.message(
+      isChanged
+        ? "pinned at \(dataplane.pin)"
+        : "already attached, nothing was changed: pinned at \(dataplane.pin)")
     for place in try dataplane.liveCgroups() { Output.message("attached to \(place)") }
   }
 
@@ -64,25 +62,5 @@ struct AttachAgain {
       Output.message("the maps may grow to \(Limits(settings).capacities ?? limits)")
     }
     if settings != kept { try common.stateDirectory.writeSettings(settings) }
-  }
-
-  private func say(_ mending: Dataplane.Mending, _ dataplane: Dataplane, isUpgraded: Bool) {
-    for (inner, outer) in mending.enough {
-      Output.message("note: \(inner) is below \(outer), which is enough")
-    }
-    for id in mending.gone {
-      Output.message("removed the pins of a cgroup that is gone (id \(id))")
-    }
-    for (path, hooks) in mending.repaired.sorted(by: { $0.key < $1.key }) {
-      Output.message("attached what was missing to \(path): \(hooks.joined(separator: ", "))")
-    }
-    for path in mending.attached {
-      Output.message("attached to \(path) beside what was there; tables and sockets stay")
-    }
-    if mending.isEmpty && !isUpgraded {
-      Output.message("already attached, nothing was changed: pinned at \(dataplane.pin)")
-    } else {
-      Output.message("pinned at \(dataplane.pin)")
-    }
   }
 }

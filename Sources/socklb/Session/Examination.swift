@@ -88,13 +88,19 @@ final class Examination {
     guard isAlone else {
       return untested("the lock of \(common.state) could not be had within 5 s")
     }
-    guard dataplane.tables.generation % 2 == 0 else {
+    guard dataplane.tables.generation % 2 == 0, !dataplane.tables.isSwitching else {
       return untested("what a killed writer has left comes first")
     }
     let cgroups = try dataplane.liveCgroups()
     if cgroups.isEmpty { return untested("no attached cgroup can be seen from here") }
-    // The same pins, opened for writing.
-    return try Dataplane(pin: common.pin).runCanary(below: cgroups).flatMap { result in
+    let results: [Dataplane.CanaryResult]
+    do {
+      // The same pins, opened for writing.
+      results = try Dataplane(pin: common.pin).runCanary(below: cgroups)
+    } catch DataplaneError.capacity {
+      return untested("the maps are full, and a canary is no reason to let them grow")
+    } catch { throw error }
+    return results.flatMap { result in
       result.outcome?.findings(below: result.cgroup)
         ?? untested("\(result.cgroup): \(result.obstacle ?? "no outcome")")
     }
