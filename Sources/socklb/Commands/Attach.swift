@@ -66,6 +66,7 @@ struct Attach: ParsableCommand {
       }
       defer { withExtendedLifetime(lock) {} }
       if Dataplane.isAttached(pin: common.pin) {
+        try finishIfInterrupted()
         try sayWhatIsThere(Dataplane(pin: common.pin))
         return
       }
@@ -79,7 +80,8 @@ struct Attach: ParsableCommand {
       let cgroups = outermost(
         cgroup.isEmpty ? [try .root()] : try cgroup.map { try Cgroup(path: $0) })
       let (known, knownBytes) = try KnownStore.load(state)
-      let settings = node.settings(over: try state.readSettings())
+      let keptSettings = try state.readSettings()
+      let settings = node.settings(over: keptSettings)
       let options = NodeOptions.compileOptions(settings)
       let compiled = TableCompiler(options: options).compile(known)
       Output.diagnostics(compiled.diagnostics)
@@ -88,25 +90,46 @@ struct Attach: ParsableCommand {
       let instance = KernelTables.Instance.random()
       // Before the pins appear: pins without their state would be refused.
       try state.writeOwner(.init(pin: common.pin, instance: instance))
-      let dataplane = try Dataplane.attach(
-        pin: common.pin, cgroups: cgroups,
-        capacities: Capacities(
-          services: maxServices, frontends: maxFrontends, backends: maxBackends),
-        instance: instance,
-        settings: KernelTables.Settings(
-          hostNetworkNamespace: KernelTables.Settings.ownNetworkNamespace,
-          hostAffinityByCgroup: hostAffinity == .cgroup,
-          allowsUnknownSource: allowUnknownSources)
-      ) { (tables) throws(DataplaneError) in
-        _ = try tables.refreshSources(for: compiled.table)
-        try tables.commit(tables.prepare(compiled.table))
-        try state.writeSettings(settings)
+      try state.writeSettings(settings)
+      let dataplane: Dataplane
+      do {
+        dataplane = try Dataplane.attach(
+          pin: common.pin, cgroups: cgroups,
+          capacities: Capacities(
+            services: maxServices, frontends: maxFrontends, backends: maxBackends),
+          instance: instance,
+          settings: KernelTables.Settings(
+            hostNetworkNamespace: KernelTables.Settings.ownNetworkNamespace,
+            hostAffinityByCgroup: hostAffinity == .cgroup,
+            allowsUnknownSource: allowUnknownSources)
+        ) { (tables) throws(DataplaneError) in
+          _ = try tables.refreshSources(for: compiled.table)
+          return try tables.prepare(compiled.table)
+        }
+      } catch {
+        try? state.writeSettings(keptSettings)
+        throw error
       }
       for cgroup in cgroups { Output.message("attached to \(cgroup.path)") }
       Output.message(
         "pinned at \(dataplane.pin); \(compiled.table.frontends.count) frontends from "
           + "\(known.count) known objects in \(common.state)")
     }
+  }
+
+  /// An attach that was killed after its pins had appeared has not written the whole table.
+  private func finishIfInterrupted() throws(DataplaneError) {
+    let dataplane = try Dataplane(pin: common.pin)
+    let state = common.stateDirectory
+    guard dataplane.tables.isUnfinished else { return }
+    try dataplane.checkLayout()
+    try state.checkOwner(of: dataplane)
+    let (known, _) = try KnownStore.load(state)
+    let options = NodeOptions.compileOptions(try state.readSettings())
+    let table = TableCompiler(options: options).compile(known).table
+    _ = try dataplane.tables.refreshSources(for: table)
+    try dataplane.tables.commit(dataplane.tables.prepare(table))
+    Output.message("what an interrupted socklb had begun was finished")
   }
 
   /// Each cgroup once, and none below another: the programs of a cgroup run for all below it,
