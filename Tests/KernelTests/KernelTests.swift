@@ -78,7 +78,8 @@ let allTests: [KernelTest] =
   + commandTests + socketDumpTests
   + manifestTests + stateTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
-  + churnTests + tortureTests + complaintTests + terminationTests + lostSocketTests + recordReuseTests
+  + churnTests + tortureTests + faultTests + crashTests + readerTests
+  + complaintTests + terminationTests + lostSocketTests + recordReuseTests
   + socketLifeTests + flowTests
   + dnsTests
   // The rules are the table's and do not depend on the kernel: once is enough.

@@ -60,7 +60,10 @@ struct Delete: ParsableCommand {
       }
       return all
     }
-    if missing { throw Exit.failure }
+    if missing {
+      try session.finishInterrupted()
+      throw Exit.failure
+    }
     return change
   }
 }

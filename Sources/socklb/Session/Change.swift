@@ -85,6 +85,9 @@ struct WriteSession {
         remedy: "restore it, or apply all manifests at once with --prune. Nothing was changed, "
           + "what is attached goes on")
     }
+    if dataplane.tables.isUnfinished {
+      Output.message("note: another socklb was interrupted; this one goes on where it stopped")
+    }
     for problem in try dataplane.missingHooks() {
       Output.message(
         "warning: \(problem); run `socklb detach` and `socklb attach`, what was applied is kept")
@@ -126,6 +129,18 @@ struct WriteSession {
       throw error
     }
     return endLostSockets(after: prepared)
+  }
+
+  /// For a command that refuses what it was asked for: what a killed one had written to disk and
+  /// not to the kernel is not left like that.
+  func finishInterrupted() throws(DataplaneError) {
+    let table = TableCompiler(options: options).compile(known).table
+    let prepared = try dataplane.tables.prepare(table)
+    guard !prepared.isEmpty || dataplane.tables.isUnfinished else { return }
+    _ = try dataplane.tables.refreshSources(for: table)
+    try dataplane.tables.commit(prepared)
+    _ = endLostSockets(after: prepared)
+    Output.message("note: what an interrupted socklb had begun was finished")
   }
 
   /// The change is made, whatever comes of this.
