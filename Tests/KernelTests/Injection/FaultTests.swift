@@ -75,6 +75,9 @@ private func failEachCall(_ scenario: Scenario, _ sandbox: Sandbox) throws {
     try check(mended == after, "again after \(what): \(mended.difference(from: after))")
     try sandbox.establish(scenario.before)
   }
-  try check(tried >= 10 && failed > 0, "only \(tried) faults, \(failed) failures")
+  // detach goes on in spite of nearly everything.
+  let mayAllBeBorne = if case .detached = scenario.after { true } else { false }
+  try check(
+    tried >= 10 && (failed > 0 || mayAllBeBorne), "only \(tried) faults, \(failed) failures")
   print("\(scenario.name): \(tried) of \(tries.count) faults, \(failed) of them failures")
 }

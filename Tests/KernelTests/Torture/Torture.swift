@@ -63,7 +63,11 @@ struct Torture {
     publish(world, 0)
     state.tables.withLock { $0[0] = table }
     let dataplane = try sandbox.attach(table, to: [fast])
-    let slowPrograms = try SlowPrograms(sandbox, cgroup: slow)
+    var tables = dataplane.tables
+    if bars.withoutGracePeriods { tables.grace = .none }
+    // To see a slot reused, a reader has to wait for longer than two changes take.
+    let wait = bars.withoutGracePeriods ? try min(4 * changeTime(tables, world) + 4, 500) : 4
+    let slowPrograms = try SlowPrograms(sandbox, cgroup: slow, waiting: wait)
     defer { withExtendedLifetime(slowPrograms) {} }
     // Before the first thread, because they are forks of this process.
     try CallFailed.check(sk_torture_serve(shared), "starting the servers")
@@ -73,8 +77,6 @@ struct Torture {
         sk_torture_connect(shared, kind, cgroup, cgroup == slow ? 1 : 0, rest),
         "starting a client")
     }
-    var tables = dataplane.tables
-    if bars.withoutGracePeriods { tables.grace = .none }
     let (writing, reading) = (tables, dataplane.tables)
     let threads = TortureThreads(self)
     let writer = try Background { try threads.torture.write(writing, from: world) }
@@ -88,6 +90,19 @@ struct Torture {
     return (
       totals, state.changes.load(ordering: .relaxed), state.snapshots.load(ordering: .relaxed)
     )
+  }
+
+  /// Milliseconds of a change of the table while nobody else is at work, which is then as it was.
+  private func changeTime(_ tables: KernelTables, _ world: TortureWorld) throws -> Int {
+    var random = SeededNumbers(seed: 1)
+    let start = sk_milliseconds()
+    for _ in 0..<4 {
+      var changed = world
+      for service in 0..<Self.servicesPerChange { changed.change(service, using: &random) }
+      try tables.commit(tables.prepare(changed.table(places)))
+    }
+    try tables.commit(tables.prepare(world.table(places)))
+    return (sk_milliseconds() - start) / 5
   }
 
   /// What they do, in which cgroup, and how many microseconds they rest in between.
