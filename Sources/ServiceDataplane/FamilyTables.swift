@@ -188,10 +188,10 @@ where
     for write in plan.publishLists { lists.publish(write.range.word, at: write.list) }
     try keys.update(
       plan.insertKeys.map { Wire.key($0.record.key) }, plan.insertKeys.map(\.index))
-    try keys.delete(plan.deleteKeys.map { Wire.key($0.record.key) })
-    try ranges.delete(plan.deleteRanges.map(Wire.range))
     try guards.update(plan.insertGuards.map(Wire.guarding), plan.insertGuards.map { _ in 1 })
     try guards.delete(plan.deleteGuards.map(Wire.guarding))
+    try keys.delete(plan.deleteKeys.map { Wire.key($0.record.key) })
+    try ranges.delete(plan.deleteRanges.map(Wire.range))
     try kept.delete(plan.deleteKept.map(Wire.kept))
     for write in plan.releasedEndpoints {
       let wire = write.record.wire

@@ -57,7 +57,10 @@ struct PinLayout: Sendable {
     guard Files.isDirectory(directory) else { return 0 }
     var ended = 0
     for cgroup in try Files.list(links) {
-      for hook in try Files.list(links + "/" + cgroup) {
+      // What translates goes first: as long as it does, applications are shown what they asked for.
+      let hooks = try Files.list(links + "/" + cgroup)
+      let translating = hooks.filter { $0.hasPrefix("connect") || $0.hasPrefix("sendmsg") }
+      for hook in translating + hooks.filter({ !translating.contains($0) }) {
         let path = links + "/" + cgroup + "/" + hook
         // Detached explicitly: another process may hold the link open.
         if let link = try? CgroupLink(pinned: path) {

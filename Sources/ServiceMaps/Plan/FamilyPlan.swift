@@ -72,10 +72,12 @@ public struct FamilyPlan: Sendable, Equatable {
   public var publishLists: [ListWrite] = []
   /// Keys of `newFrontends`.
   public var insertKeys: [FrontendWrite] = []
-  public var deleteKeys: [FrontendWrite] = []
-  public var deleteRanges: [RangeWrite] = []
+  /// A guard is there only while the keys of its address are: behind them when they come and before
+  /// them when they go. Else a service that comes or goes would be refused for a moment.
   public var insertGuards: [IPAddress] = []
   public var deleteGuards: [IPAddress] = []
+  public var deleteKeys: [FrontendWrite] = []
+  public var deleteRanges: [RangeWrite] = []
   /// After the lists that they are in again, and before the ids of the others are released: an
   /// id that is free is never found here.
   public var deleteKept: [KeptRecord] = []

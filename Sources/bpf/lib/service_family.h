@@ -40,8 +40,15 @@ static __always_inline enum verdict OF(find_frontend)(const struct endpoint_addr
 		struct OF(svc_frontend) * frontend;
 		__u32 at;
 
-		if (!index)
-			return filter & SVC_FILTER_GUARDED ? OF(check_guard)(to) : NOT_A_SERVICE;
+		if (!index) {
+			if (!(filter & SVC_FILTER_GUARDED))
+				return NOT_A_SERVICE;
+			let_writers_go_on();
+			/* The guard comes after the keys: if it is there, the key may be by now. */
+			if (OF(check_guard)(to) == NOT_A_SERVICE)
+				return NOT_A_SERVICE;
+			continue;
+		}
 		at = *(volatile __u32 *)index;
 		let_writers_go_on();
 		frontend = bpf_map_lookup_elem(&OF(frontends), &at);

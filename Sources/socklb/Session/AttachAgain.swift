@@ -1,4 +1,5 @@
 import ServiceDataplane
+import ServiceMaps
 
 /// `attach` where something is attached already: what is missing is attached, the rest stays.
 ///
@@ -18,6 +19,7 @@ struct AttachAgain {
       Output.message("finished \(what)")
       dataplane = finished
     }
+    if dataplane.tables.isUnfinished { try finishTable(dataplane) }
     let kept = try state.readSettings()
     let mending = try dataplane.mend(wanted: wanted(dataplane, kept))
     if !mending.isEmpty || group != nil || capacity.changesLimits {
@@ -27,6 +29,19 @@ struct AttachAgain {
     let upgrade = try Upgrade.run(dataplane)
     say(mending, dataplane, isUpgraded: !upgrade.isEmpty)
     for place in try dataplane.liveCgroups() { Output.message("attached to \(place)") }
+  }
+
+  /// An attach that was killed after its pins had appeared has not written the whole table.
+  private func finishTable(_ dataplane: Dataplane) throws(DataplaneError) {
+    let state = common.stateDirectory
+    try state.checkOwner(of: dataplane)
+    let (known, _) = try KnownStore.load(state)
+    let options = NodeOptions.compileOptions(try state.readSettings())
+    let table = TableCompiler(options: options).compile(known).table
+    _ = try dataplane.tables.refreshSources(for: table)
+    try dataplane.tables.commit(dataplane.tables.prepare(table))
+    try WriteSession.continueGeneration(state, dataplane.tables)
+    Output.message("finished what an interrupted socklb had begun")
   }
 
   /// What is named now has to be there; of what was named earlier, that which is there.

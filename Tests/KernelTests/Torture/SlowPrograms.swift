@@ -7,11 +7,14 @@ import Glibc
 final class SlowPrograms {
   private var links: [CgroupLink] = []
 
-  init(_ sandbox: Sandbox, cgroup: String) throws {
+  init(_ sandbox: Sandbox, cgroup: String, waiting milliseconds: Int) throws {
     let fd = try CallFailed.check(
       open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "opening \(cgroup)")
     let directory = FileDescriptor(owning: fd)
-    let object = try OpenObject(elf: SlowObject.elf, name: "slow")
+    guard let elf = SlowObject.elf(waiting: milliseconds) else {
+      throw Failure("SVC_TEST_DELAY is not in the object")
+    }
+    let object = try OpenObject(elf: elf, name: "slow")
     for name in object.mapNames {
       let path = sandbox.pin + (name == "header" ? "/header" : "/maps/\(name)")
       try object.reuse(BPFMap(pinned: path), as: name)

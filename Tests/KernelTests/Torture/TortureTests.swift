@@ -15,11 +15,11 @@ let tortureTests: [KernelTest] = [
   KernelTest("torture_3_000_connects_and_200_changes", timeLimit: 120) { sandbox in
     try torture(sandbox, Torture.Bars(connects: 3_000, changes: 200, seconds: 5...90))
   },
-  KernelTest("torture_without_grace_periods_is_caught", timeLimit: 120) { sandbox in
+  KernelTest("torture_without_grace_periods_is_caught", timeLimit: 150) { sandbox in
     let test = try Torture(
       sandbox,
       Torture.Bars(
-        connects: .max, changes: .max, seconds: 0...90, withoutGracePeriods: true))
+        connects: .max, changes: .max, seconds: 0...120, withoutGracePeriods: true))
     let (totals, changes, _) = try test.run()
     try check(
       totals.errors > 0,

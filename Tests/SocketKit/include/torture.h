@@ -39,7 +39,7 @@ struct sk_torture_totals {
 	unsigned long untranslated_rightly;
 	/* So many versions went by during the call that nobody can tell any more. */
 	unsigned long unknown;
-	/* Lists of which the backend that was reached is none. */
+	/* Reached a backend that was none of the service meanwhile. */
 	unsigned long wrong;
 	unsigned long refused;
 	unsigned long untranslated;
