@@ -45,8 +45,13 @@ test-unit: build ## The tests that need neither root nor a kernel of their own
 test-kernel: build ## Kernel tests on this kernel; needs root, and nothing may be skipped
 	@KERNEL_TESTS=1 scripts/test.sh kernel
 
-soak: build ## What takes longer: a million sockets through the tables (root)
+# Minutes of torture, every fault and every kill instead of a random part of them.
+TORTURE_SECONDS ?= 600
+soak: build ## What takes longer: a million sockets, torture, every fault and kill (root)
 	@SOCKETS=1000000 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter cilium_42649
+	@TORTURE_SECONDS=$(TORTURE_SECONDS) $(BIN)/socklb-kernel-tests --filter torture_
+	@FAULTS=all $(BIN)/socklb-kernel-tests --filter fault_in_
+	@FAULTS=all $(BIN)/socklb-kernel-tests --filter crash_
 
 test-vm: build ## Kernel tests on Debian's kernels in qemu
 	@scripts/test.sh vm

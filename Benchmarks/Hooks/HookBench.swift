@@ -44,7 +44,7 @@ struct HookBench {
     let dataplane = try Dataplane.attach(
       pin: pin, cgroups: [Cgroup(path: clients)], capacities: Capacities(), instance: .random()
     ) { tables throws(DataplaneError) in
-      try tables.commit(tables.prepare(table))
+      try tables.prepare(table)
     }
     tables = dataplane.tables
     programs = try HookPrograms(attachedTo: clients)

@@ -63,20 +63,22 @@ public struct Dataplane: Sendable {
 
   // MARK: Attach
 
-  /// Loads the programs, lets `fill` write the tables, attaches to `cgroups` and pins.
+  /// Loads the programs, attaches them to `cgroups`, pins them, and writes the first table.
   ///
-  /// Connects are translated from the moment a link exists, so the tables are filled before.
-  /// Everything is pinned beside `pin` and appears there by one rename, the last step: after a
-  /// crash there is all or nothing, and the next attach removes what was left.
+  /// Everything is pinned beside `pin` and appears there by one rename. The tables are empty until
+  /// then, so what a crash leaves beside `pin` translates nothing, and the next attach removes it.
+  /// A crash after the rename is that of a writer: `isUnfinished` until the next one has written
+  /// the whole table.
   ///
   /// - Parameters:
   ///   - instance: identifies this life of the data plane.
   ///   - group: may read the maps.
-  ///   - fill: writes the first table; when it throws, nothing stays.
+  ///   - prepare: plans the first table; when it throws, nothing was attached, and when the plan
+  ///     cannot be carried out, nothing stays.
   public static func attach(
     pin: String, cgroups: [Cgroup], capacities: Capacities, instance: KernelTables.Instance,
     settings: KernelTables.Settings = KernelTables.Settings(), group: Group = .root,
-    fill: (KernelTables) throws(DataplaneError) -> Void
+    prepare: (KernelTables) throws(DataplaneError) -> KernelTables.Preparation
   ) throws(DataplaneError) -> Dataplane {
     try BPFFileSystem.prepare(for: pin, group)
     let layout = PinLayout(directory: pin)
@@ -84,7 +86,7 @@ public struct Dataplane: Sendable {
     let object = try bpf { () throws(BPFError) in try load(capacities) }
     let tables = try KernelTables { name throws(BPFError) in try object.map(name) }
     tables.initialize(instance: instance, settings: settings)
-    try fill(tables)
+    let preparation = try prepare(tables)
     do {
       try layout.building.create()
       try bpf { () throws(BPFError) in
@@ -98,8 +100,9 @@ public struct Dataplane: Sendable {
       }
       try layout.building.open(to: group)
       try Files.rename(layout.building.directory, to: layout.directory)
+      try tables.commit(preparation)
     } catch {
-      _ = try? layout.building.tearDown()
+      _ = try? layout.takeDown()
       throw error
     }
     return Dataplane(pin: pin, tables: tables)

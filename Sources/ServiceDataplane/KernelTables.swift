@@ -126,6 +126,10 @@ public struct KernelTables: Sendable {
   /// Even when no writer is at work; two more after each change.
   public var generation: UInt64 { header.acquire(at: 0, offset: Self.generationOffset) }
 
+  /// A writer was killed at work, or attach before its first table was there. Whoever commits
+  /// next writes what is missing. Says nothing while a writer is at work: for whoever has the lock.
+  public var isUnfinished: Bool { generation == 0 || generation % 2 != 0 }
+
   func setGeneration(_ value: UInt64) {
     header.publish(value, at: 0, offset: Self.generationOffset)
   }
@@ -237,8 +241,6 @@ public struct KernelTables: Sendable {
   /// and committing again goes on from there.
   public func commit(_ preparation: Preparation) throws(DataplaneError) {
     try waitIfPending()
-    // Odd: a writer was killed at work. What it left undone is part of this plan.
-    if generation % 2 != 0 { setGeneration(generation + 1) }
     var states = preparation.states
     var plans = preparation.plans
     var compacted = false
@@ -258,6 +260,8 @@ public struct KernelTables: Sendable {
       states = try readStates()
       plans = try plan(states, preparation.table)
     }
+    // What a killed writer left undone was part of the plan, or there was nothing.
+    if isUnfinished { setGeneration((generation | 1) + 1) }
   }
 
   func plan(

@@ -150,7 +150,7 @@ let accessTests: [KernelTest] = [
       capacities: Capacities(services: 3000, frontends: 3000, backends: 9000),
       instance: .random(), group: Group("\(readers)")!
     ) { tables throws(DataplaneError) in
-      try tables.commit(tables.prepare(ServiceTable(frontends: frontends)))
+      try tables.prepare(ServiceTable(frontends: frontends))
     }
     let byRoot = try sandbox.succeed(["dump", "backends"])
     let byMember = try sandbox.run(

@@ -109,6 +109,8 @@ private func keepsEverything(_ sandbox: Sandbox, _ variant: Variant) throws {
   try larger.tables.commit(preparation)
   try check(larger.tables.capacities.services >= 1002, "\(larger.tables.capacities)")
   try check(larger.tables.grownAt != nil, "no time of the growth")
+  try check(
+    try !dataplane.tables.readSnapshot().isConsistent, "a reader trusts maps that were replaced")
 
   try checkEqual(try connected.peerName, vip, "getpeername after the growth")
   try connected.send("x")

@@ -79,7 +79,8 @@ let allTests: [KernelTest] =
   + commandTests + socketDumpTests
   + manifestTests + stateTests + historyTests + verifyTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
-  + churnTests + tortureTests + complaintTests + terminationTests + lostSocketTests
+  + churnTests + tortureTests + faultTests + crashTests + readerTests
+  + complaintTests + terminationTests + lostSocketTests
   + recordReuseTests + socketLifeTests + flowTests + upgradeTests + growthTests
   + dnsTests + doctorTests + rightPlaceTests + accessTests + capabilityTests
   // The rules are the table's and do not depend on the kernel: once is enough.

@@ -59,7 +59,7 @@ let rightPlaceTests: [KernelTest] = [
     _ = try Dataplane.attach(
       pin: second, cgroups: [Cgroup(path: sandbox.cgroup)],
       capacities: Sandbox.smallCapacities, instance: .random()
-    ) { _ throws(DataplaneError) in }
+    ) { tables throws(DataplaneError) in try tables.prepare(ServiceTable()) }
     let two = try sandbox.run(["doctor"])
     try check(two.output.contains("this may be a second socklb"), two.all)
     try checkEqual(

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -100,4 +101,36 @@ int sk_fork_idle(void)
 	while (getppid() != 1)
 		sk_sleep(1000);
 	_exit(0);
+}
+
+int sk_fork(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		sk_die_with_parent();
+	return pid;
+}
+
+int sk_signal(int pid, int number)
+{
+	return kill(pid, number) ? -errno : 0;
+}
+
+int sk_child_of(int pid)
+{
+	char path[64];
+	FILE *file;
+	int child = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	if (fscanf(file, "%d", &child) != 1)
+		child = 0;
+	fclose(file);
+	return child;
 }

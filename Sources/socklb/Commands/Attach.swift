@@ -80,10 +80,11 @@ struct Attach: ParsableCommand {
       // A change that was interrupted is finished by what attach writes.
       let interrupted = try WriteSession.interrupted(state)
       if let interrupted { try state.writeSettings(interrupted.settings) }
+      let keptSettings = try state.readSettings()
       let settings = AttachSettings.settings(
         cgroups: cgroups.map(\.path), group: group,
         over: capacity.settings(
-          over: history.settings(over: node.settings(over: try state.readSettings()))))
+          over: history.settings(over: node.settings(over: keptSettings))))
       let readers = try AttachSettings.group(settings)
       try Dataplane.checkReach(of: readers, to: common.pin)
       let options = NodeOptions.compileOptions(settings)
@@ -94,19 +95,24 @@ struct Attach: ParsableCommand {
       let instance = KernelTables.Instance.random()
       // Before the pins appear: pins without their state would be refused.
       try state.writeOwner(.init(pin: common.pin, instance: instance))
-      let dataplane = try Dataplane.attach(
-        pin: common.pin, cgroups: cgroups,
-        capacities: capacities(for: compiled.table, settings),
-        instance: instance,
-        settings: KernelTables.Settings(
-          hostNetworkNamespace: KernelTables.Settings.ownNetworkNamespace,
-          hostAffinityByCgroup: hostAffinity == .cgroup,
-          allowsUnknownSource: allowUnknownSources), group: readers
-      ) { (tables) throws(DataplaneError) in
-        _ = try tables.refreshSources(for: compiled.table)
-        try tables.commit(tables.prepare(compiled.table))
-        try state.writeSettings(settings)
-        try WriteSession.continueGeneration(state, tables)
+      try state.writeSettings(settings)
+      let dataplane: Dataplane
+      do {
+        dataplane = try Dataplane.attach(
+          pin: common.pin, cgroups: cgroups,
+          capacities: capacities(for: compiled.table, settings), instance: instance,
+          settings: KernelTables.Settings(
+            hostNetworkNamespace: KernelTables.Settings.ownNetworkNamespace,
+            hostAffinityByCgroup: hostAffinity == .cgroup,
+            allowsUnknownSource: allowUnknownSources), group: readers
+        ) { (tables) throws(DataplaneError) in
+          _ = try tables.refreshSources(for: compiled.table)
+          return try tables.prepare(compiled.table)
+        }
+        try WriteSession.continueGeneration(state, dataplane.tables)
+      } catch {
+        try? state.writeSettings(keptSettings)
+        throw error
       }
       if let interrupted {
         try WriteSession.recordInterrupted(interrupted, state, dataplane.tables)

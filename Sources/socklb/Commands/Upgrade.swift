@@ -30,7 +30,7 @@ struct Upgrade: ParsableCommand {
       defer { withExtendedLifetime(lock) {} }
       let dataplane = try Dataplane(pin: common.pin)
       try state.checkOwner(of: dataplane)
-      if try !Self.makeWhole(dataplane, wanted: []) {
+      if try !Self.makeWhole(dataplane, state, wanted: []) {
         Output.message("the programs are those of this binary; nothing was changed")
       }
     }
@@ -41,7 +41,7 @@ struct Upgrade: ParsableCommand {
   ///
   /// - Returns: whether anything had to be done.
   static func makeWhole(
-    _ found: Dataplane, wanted: [Cgroup]
+    _ found: Dataplane, _ state: StateDirectory, wanted: [Cgroup]
   ) throws(DataplaneError) -> Bool {
     var dataplane = found
     var isChanged = false
@@ -50,6 +50,7 @@ struct Upgrade: ParsableCommand {
       dataplane = finished
       isChanged = true
     }
+    if try WriteSession.finishTable(state, dataplane) { isChanged = true }
     let before = dataplane.tables.version
     let mending = try dataplane.mend(wanted: wanted)
     for line in mending.lines { Output.message(line) }

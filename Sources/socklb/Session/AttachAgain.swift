@@ -1,4 +1,5 @@
 import ServiceDataplane
+import ServiceMaps
 
 /// `attach` where something is attached already: what is missing is attached, the rest stays.
 ///
@@ -15,7 +16,7 @@ struct AttachAgain {
     let dataplane = try Dataplane(pin: common.pin)
     try dataplane.checkLayout()
     let kept = try state.readSettings()
-    let isChanged = try Upgrade.makeWhole(dataplane, wanted: wanted(dataplane, kept))
+    let isChanged = try Upgrade.makeWhole(dataplane, state, wanted: wanted(dataplane, kept))
     if isChanged || group != nil || capacity.changesLimits {
       try state.checkOwner(of: dataplane)
       try keep(dataplane, kept)

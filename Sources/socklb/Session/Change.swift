@@ -91,6 +91,9 @@ struct WriteSession {
         remedy: "restore it, or apply all manifests at once with --prune. Nothing was changed, "
           + "what is attached goes on")
     }
+    if dataplane.tables.isUnfinished {
+      Output.message("note: another socklb was interrupted; this one goes on where it stopped")
+    }
     for problem in try dataplane.missingHooks() {
       Output.message(
         "warning: \(problem); run `socklb attach`, which attaches what is missing")

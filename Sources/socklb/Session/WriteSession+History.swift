@@ -24,6 +24,30 @@ extension WriteSession {
     return nil
   }
 
+  /// Makes the maps say what is known, after a command that was killed before they did: a writer,
+  /// or an attach whose pins had appeared. Only for whoever holds the lock.
+  ///
+  /// - Returns: whether there was anything to finish.
+  static func finishTable(
+    _ state: StateDirectory, _ dataplane: Dataplane
+  ) throws(DataplaneError) -> Bool {
+    let pending = try interrupted(state)
+    guard pending != nil || dataplane.tables.isUnfinished else { return false }
+    try state.checkOwner(of: dataplane)
+    let (known, _) = try KnownStore.load(state)
+    if pending != nil { try finishInterrupted(state, dataplane, known) }
+    if dataplane.tables.isUnfinished {
+      let options = NodeOptions.compileOptions(try state.readSettings())
+      let table = TableCompiler(options: options).compile(known).table
+      _ = try dataplane.tables.refreshSources(for: table)
+      // They were made, or grown, for this table.
+      try dataplane.tables.commit(dataplane.tables.prepare(table))
+      try continueGeneration(state, dataplane.tables)
+      Output.message("finished what an interrupted socklb had begun")
+    }
+    return true
+  }
+
   /// The kernel follows what a killed writer has left on disk.
   ///
   /// This is its own change, with its own entry; what the command itself was called for comes

@@ -15,7 +15,7 @@ extension Sandbox {
   @discardableResult
   func run(
     _ arguments: [String], input: String? = nil, pin: String? = nil, state: String? = nil,
-    by wrapper: [String] = []
+    by wrapper: [String] = [], seconds: Int = 30
   ) throws -> Outcome {
     var inputFile = "/dev/null"
     if let input {
@@ -26,8 +26,8 @@ extension Sandbox {
     let process = try Process(
       wrapper + commandLine(arguments, pin: pin, state: state), input: inputFile, output: output,
       errors: errors)
-    guard let code = process.wait(seconds: 30) else {
-      throw Failure("socklb \(arguments) did not end within 30 s")
+    guard let code = process.wait(seconds: seconds) else {
+      throw Failure("socklb \(arguments) did not end within \(seconds) s")
     }
     return Outcome(code: code, output: try Disk.read(output), errors: try Disk.read(errors))
   }
@@ -39,6 +39,11 @@ extension Sandbox {
     return try Process(
       commandLine(arguments), input: inputFile, output: directory + "/stdout",
       errors: directory + "/stderr")
+  }
+
+  /// The same without input, with its output in a file of its own.
+  func start(_ arguments: [String], output: String, by wrapper: [String]) throws -> Process {
+    try Process(wrapper + commandLine(arguments), output: output, errors: output + "-errors")
   }
 
   /// As `run`, for what must succeed.

@@ -87,7 +87,7 @@ final class Sandbox {
         try Cgroup(path: path)
       }, capacities: capacities, instance: .random(), settings: settings
     ) { tables throws(DataplaneError) in
-      try tables.commit(tables.prepare(table))
+      try tables.prepare(table)
     }
   }
 

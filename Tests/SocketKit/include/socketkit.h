@@ -141,6 +141,11 @@ int sk_die_with_parent(void);
 int sk_execute_as(int user, int group, unsigned long long capabilities, char *const arguments[]);
 /* A child that has all the descriptors of its parent, and waits to be killed. */
 int sk_fork_idle(void);
+/* fork(), which Swift does not have; the child ends with its parent. -errno, 0 in the child. */
+int sk_fork(void);
+/* kill(), and the first child of a process; -errno or 0 when there is none. */
+int sk_signal(int pid, int number);
+int sk_child_of(int pid);
 long sk_milliseconds(void);
 void sk_sleep(int milliseconds);
 
