@@ -259,8 +259,8 @@ private func readWhileGrowing(_ sandbox: Sandbox) throws {
   let reader = try Background {
     var last = 0
     while !stop.load(ordering: .relaxed) {
-      let snapshot = try Dataplane(pin: pin).tables.readSnapshot()
-      guard snapshot.isConsistent else { continue }
+      let (_, snapshot) = try Dataplane.readSnapshot(at: pin)
+      try check(snapshot.isConsistent, "a growth disturbs a reader")
       let frontends = snapshot.table.frontends
       try check(frontends.count % 8 == 0 && frontends.count >= last, "\(frontends.count) frontends")
       last = frontends.count

@@ -105,7 +105,7 @@ private func getenvText(_ name: String) -> String {
 
 /// The programs with another constant in the mixing function that draws backends: as good a
 /// build, with other tags.
-private func otherBuild() throws -> [UInt8] {
+func otherBuild() throws -> [UInt8] {
   var elf = CompiledObject.socklb.elf
   let constant: [UInt8] = [0x15, 0x7c, 0x4a, 0x7f]
   var found = 0

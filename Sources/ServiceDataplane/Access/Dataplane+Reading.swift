@@ -20,6 +20,26 @@ extension Dataplane {
     self.init(pin: pin, tables: tables)
   }
 
+  /// Reads the table at one point in time. When larger maps take the place of those that were
+  /// opened, they are opened anew.
+  ///
+  /// - Returns: what was read, and from what.
+  public static func readSnapshot(
+    at pin: String, withCounters: Bool = false
+  ) throws(DataplaneError) -> (Dataplane, KernelTables.Snapshot) {
+    var tries = 0
+    while true {
+      let dataplane = try Dataplane(reading: pin)
+      try dataplane.checkLayout()
+      let snapshot = try dataplane.tables.readSnapshot(withCounters: withCounters)
+      tries += 1
+      if snapshot.isConsistent || !dataplane.tables.isReplaced || tries == 20 {
+        return (dataplane, snapshot)
+      }
+      Files.sleep(milliseconds: 10)
+    }
+  }
+
   /// Lets a group read the maps from now on; `.root`: nobody besides root.
   public func open(to group: Group) throws(DataplaneError) {
     try PinAccess.check(pin, group)

@@ -53,10 +53,8 @@ extension Dataplane {
           try Files.setAccess(pin, access.mode & 0o777, group: access.group)
         }
       }
-      tables.setSwitching(true)
       try Files.rename(layout.nextBuilding, to: layout.next)
     } catch {
-      tables.setSwitching(false)
       try? PinLayout.removePins(layout.nextBuilding)
       throw error
     }
@@ -69,8 +67,13 @@ extension Dataplane {
   private func finishGrowth(
     _ object: borrowing LoadedObject, _ after: (GrowthStep) throws(DataplaneError) -> Void
   ) throws(DataplaneError) {
-    _ = try switchLinks(to: object, always: true) { (count) throws(DataplaneError) in
-      try after(.switched(count))
+    do {
+      _ = try switchLinks(to: object, always: true) { (count) throws(DataplaneError) in
+        try after(.switched(count))
+      }
+    } catch let refused {
+      if !tables.isSwitching { try undoGrowth(object) }
+      throw refused
     }
     try bpf { () throws(BPFError) in try tables.grace.wait() }
     let names = KernelTables.tableMaps.filter { Files.exists(layout.next + "/" + $0) }
@@ -90,6 +93,15 @@ extension Dataplane {
     tables.setVersion(.current)
     tables.setGrownAt(UInt64(max(0, WallClock.seconds)))
     tables.setSwitching(false)
+  }
+
+  /// No link has programs that use the larger maps any more.
+  private func undoGrowth(_ object: borrowing LoadedObject) throws(DataplaneError) {
+    try bpf { () throws(BPFError) in try tables.grace.wait() }
+    let larger = try KernelTables { name throws(BPFError) in try object.map(name) }
+    try bpf { () throws(BPFError) in try tables.takeOverCounters(from: larger) }
+    try Files.rename(layout.next, to: layout.nextBuilding)
+    try PinLayout.removePins(layout.nextBuilding)
   }
 
   /// Finishes what a command did that was killed while links were given other programs. Only

@@ -73,6 +73,8 @@ extension Dataplane {
     try object.reuse(map, as: name)
   }
 
+  /// All links or none: when one is refused, those before it get back what they had.
+  ///
   /// - Parameters:
   ///   - always: also links whose program has the same tag: it may work on other maps.
   ///   - after: called with the number of links that were replaced so far.
@@ -81,6 +83,35 @@ extension Dataplane {
     after: (Int) throws(DataplaneError) -> Void = { _ in }
   ) throws(DataplaneError) -> Upgrade {
     var result = Upgrade()
+    let links = try links(for: object, always: always, &result)
+    let wasSwitching = tables.isSwitching
+    for (number, link) in links.enumerated() {
+      if number == 0 { tables.setSwitching(true) }
+      do {
+        // Not when the cgroup went away just now: nothing runs there.
+        if try !link.link.update(to: link.new) { continue }
+      } catch {
+        let isUndone = links[..<number].reversed().allSatisfy { $0.link.isBack(to: $0.old) }
+        if isUndone { tables.setSwitching(wasSwitching) }
+        throw .bpf(error)
+      }
+      result.replaced += 1
+      try after(result.replaced)
+    }
+    return result
+  }
+
+  private struct LinkToSwitch {
+    var link: CgroupLink
+    var old: BPFProgram
+    var new: BPFProgram
+  }
+
+  /// The links that get other programs. Everything that can fail is asked before any gets one.
+  private func links(
+    for object: borrowing LoadedObject, always: Bool, _ result: inout Upgrade
+  ) throws(DataplaneError) -> [LinkToSwitch] {
+    var links: [LinkToSwitch] = []
     for name in try Files.list(layout.links).sorted() {
       for hook in SocketHook.allCases.attachOrder {
         let path = layout.links + "/" + name + "/" + hook.rawValue
@@ -88,21 +119,22 @@ extension Dataplane {
         let program = try bpf { () throws(BPFError) in try object.program(hook.rawValue) }
         let link = try bpf { () throws(BPFError) in try CgroupLink(pinned: path) }
         let info = try bpf { () throws(BPFError) in try link.info() }
-        if !always, let old = BPFProgram(id: info.programID),
-          try bpf({ () throws(BPFError) in try old.info().tag == program.info().tag })
-        {
-          result.unchanged += 1
-          continue
-        }
         // The cgroup is gone: nothing runs there.
         if info.cgroupID == 0 { continue }
-        if result.replaced == 0 { tables.setSwitching(true) }
-        let updated = try bpf { () throws(BPFError) in try link.update(to: program) }
-        if !updated { continue }
-        result.replaced += 1
-        try after(result.replaced)
+        let old = try bpf { () throws(BPFError) in try BPFProgram(opening: info.programID) }
+        let isSame = try bpf { () throws(BPFError) in try old.info().tag == program.info().tag }
+        if isSame && !always {
+          result.unchanged += 1
+        } else {
+          links.append(LinkToSwitch(link: link, old: old, new: program))
+        }
       }
     }
-    return result
+    return links
   }
+}
+
+extension CgroupLink {
+  /// Whether the link has its old program again, or runs none.
+  fileprivate func isBack(to old: BPFProgram) -> Bool { (try? update(to: old)) != nil }
 }

@@ -47,7 +47,6 @@ extension KernelTables {
   /// What makes no difference to a plan is written after that, one word or element at a time.
   public func repair(_ table: ServiceTable) throws(DataplaneError) {
     try waitIfPending()
-    if generation % 2 != 0 { setGeneration(generation + 1) }
     for _ in 0..<64 {
       let images = try readMaps().families
       var (states, plans) = try repairPlans(images, table, blockingSlots: true)
@@ -71,8 +70,10 @@ extension KernelTables {
   private func mendRest(_ table: ServiceTable) throws(DataplaneError) {
     let image = try readMaps()
     let fixes = image.families.map { FamilyFixes($0, table) }
+    // Odd already when a writer was killed.
+    let generation = self.generation / 2 * 2
     setGeneration(generation + 1)
-    defer { setGeneration(generation + 1) }
+    defer { setGeneration(generation + 2) }
     if fixes.contains(where: { !$0.isEmpty }) { setGracePending(true) }
     try bpf { () throws(BPFError) in
       for (family, fixes) in zip(image.families, fixes) {

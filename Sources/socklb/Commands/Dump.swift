@@ -86,10 +86,8 @@ struct Dump: ParsableCommand {
         try Output.data(known.manifests(as: output))
         return
       }
-      let dataplane = try Dataplane(reading: common.pin)
-      try dataplane.checkLayout()
-      let needsCounters = view == .counters || view == .all
-      let snapshot = try dataplane.tables.readSnapshot(withCounters: needsCounters)
+      let (_, snapshot) = try Dataplane.readSnapshot(
+        at: common.pin, withCounters: view == .counters || view == .all)
       snapshot.sayIfInconsistent()
       let dump = TableDump(snapshot.table, counters: snapshot.counters)
       try Output.data(dump.render(tableView, as: output))

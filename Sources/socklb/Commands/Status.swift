@@ -19,11 +19,10 @@ struct Status: ParsableCommand {
 
   func run() throws {
     try common.run {
-      let dataplane = try Dataplane(reading: common.pin)
-      try dataplane.checkLayout()
+      let (dataplane, snapshot) = try Dataplane.readSnapshot(at: common.pin, withCounters: true)
       let report = StatusReport(
         common: common, dataplane: dataplane, attached: try Attached(dataplane),
-        snapshot: try dataplane.tables.readSnapshot(withCounters: true),
+        snapshot: snapshot,
         termination: dataplane.terminationWay(),
         sockets: try dataplane.tables.socketUse(),
         limits: Limits((try? common.stateDirectory.readSettings()) ?? [:]).capacities)

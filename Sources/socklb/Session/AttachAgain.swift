@@ -25,7 +25,11 @@ struct AttachAgain {
       isChanged
         ? "pinned at \(dataplane.pin)"
         : "already attached, nothing was changed: pinned at \(dataplane.pin)")
-    for place in try dataplane.liveCgroups() { Output.message("attached to \(place)") }
+    do { for place in try dataplane.liveCgroups() { Output.message("attached to \(place)") } } catch
+    {
+      // All is done by now.
+      Output.message("warning: what it is attached to cannot be told: \(error)")
+    }
   }
 
   /// What is named now has to be there; of what was named earlier, that which is there.

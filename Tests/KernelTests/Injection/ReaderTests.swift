@@ -12,7 +12,8 @@ let readerTests: [KernelTest] = [
     var outputs: [String] = []
     var calls: [SystemCall] = []
     for table in tables {
-      try sandbox.establish(table)
+      try sandbox.establish(
+        Scenario(name: "dump", arguments: dump, before: table, after: table))
       outputs.append(try sandbox.succeed(dump).output)
       calls = try sandbox.systemCalls(of: dump, input: nil).filter { $0.name == "bpf" }
     }

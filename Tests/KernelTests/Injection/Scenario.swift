@@ -31,9 +31,23 @@ struct Scenario: Sendable {
     }
   }
 
+  /// What there is beside the state before.
+  enum Setting: Equatable, Sendable {
+    case usual
+    /// The programs of another build are attached.
+    case otherBuild
+    /// The maps are hardly larger than what is in them.
+    case smallMaps
+    /// The history knows of other objects before; `PREVIOUS` among the arguments is their generation.
+    case after(Objects)
+    /// The maps say this, the disk what there is afterwards.
+    case drift
+  }
+
   var name: String
   var arguments: [String]
   var input: String?
+  var setting = Setting.usual
   var before: State
   var after: State
 
@@ -42,6 +56,11 @@ struct Scenario: Sendable {
   private static let other = Objects(backends: [
     1: [1, 2], 2: [2], 3: [7], 4: [4, 8], 6: [9, 10],
   ])
+
+  private static let many = Objects(
+    backends: small.backends.merging((6...20).map { ($0, [$0 % 8 + 1, $0 % 8 + 2]) }) { $1 })
+
+  private static let drifted = Objects(backends: small.backends.merging([5: [5]]) { $1 })
 
   static let all: [Scenario] = [
     Scenario(
@@ -64,11 +83,32 @@ struct Scenario: Sendable {
       name: "attach", arguments: ["attach", "--algorithm", "round-robin"],
       before: .detached(small), after: .attached(small)),
     Scenario(
+      name: "attach by another build", arguments: ["attach"], setting: .otherBuild,
+      before: .attached(small), after: .attached(small)),
+    Scenario(
+      name: "upgrade", arguments: ["upgrade"], setting: .otherBuild, before: .attached(small),
+      after: .attached(small)),
+    Scenario(
+      name: "apply that grows", arguments: ["apply", "-f", "-"], input: many.manifests,
+      setting: .smallMaps, before: .attached(small), after: .attached(many)),
+    Scenario(
+      name: "rollback", arguments: ["rollback", "PREVIOUS"], setting: .after(small),
+      before: .attached(other), after: .attached(small)),
+    Scenario(
+      name: "verify --repair", arguments: ["verify", "--repair"], setting: .drift,
+      before: .attached(drifted), after: .attached(small)),
+    Scenario(
       name: "detach", arguments: ["detach"], before: .attached(small), after: .detached(small)),
   ]
 
-  func commandLine(_ sandbox: Sandbox) -> [String] {
-    arguments[0] == "attach" ? sandbox.attachCommand + arguments.dropFirst() : arguments
+  func commandLine(_ sandbox: Sandbox) throws -> [String] {
+    if arguments[0] == "attach" { return sandbox.attachCommand + arguments.dropFirst() }
+    guard let place = arguments.firstIndex(of: "PREVIOUS") else { return arguments }
+    let history = try sandbox.history()
+    guard history.count > 1 else { throw Failure("no generation before: \(history)") }
+    var result = arguments
+    result[place] = history[1].generation
+    return result
   }
 }
 
@@ -81,13 +121,37 @@ extension Sandbox {
     ]
   }
 
-  /// Makes this the state, whatever there is, with commands that nothing disturbs.
-  func establish(_ state: Scenario.State) throws {
-    try succeed(attachCommand)
+  /// Makes what there is before the command, whatever there is now, with commands that nothing
+  /// disturbs.
+  func establish(_ scenario: Scenario) throws {
+    var attach = attachCommand
+    if case .smallMaps = scenario.setting {
+      // Maps do not shrink, and are made for what is known.
+      try succeed(["detach", "--forget"])
+      attach += ["--initial-services", "8", "--initial-frontends", "8", "--initial-backends", "16"]
+    }
+    try succeed(attach)
+    // So that the same system calls come each time.
+    Disk.remove(state + "/history")
+    if case .after(let objects) = scenario.setting { try become(objects) }
+    switch scenario.setting {
+    case .otherBuild:
+      try become(scenario.before.objects)
+      _ = try Dataplane(pin: pin).upgrade(programs: otherBuild())
+    case .drift:
+      try become(scenario.before.objects)
+      let dataplane = try Dataplane(pin: pin)
+      let drifted = try dataplane.tables.readSnapshot().table
+      try become(scenario.after.objects)
+      try dataplane.tables.commit(dataplane.tables.prepare(drifted))
+    default: try become(scenario.before.objects)
+    }
+    if case .detached = scenario.before { try succeed(["detach"]) }
+  }
+
+  private func become(_ objects: Scenario.Objects) throws {
     try succeed(
-      ["apply", "--prune", "--algorithm", "random", "-f", "-"],
-      input: state.objects.manifests)
-    if case .detached = state { try succeed(["detach"]) }
+      ["apply", "--prune", "--algorithm", "random", "-f", "-"], input: objects.manifests)
   }
 
   /// What there is, to be compared.
@@ -97,7 +161,9 @@ extension Sandbox {
       result.files[name] = try? Disk.read(state + "/" + name)
     }
     guard Dataplane.isAttached(pin: pin) else { return result }
-    let snapshot = try Dataplane(pin: pin).tables.readSnapshot()
+    let dataplane = try Dataplane(pin: pin)
+    result.programs = try dataplane.attachments().map { "\($0.hook) \($0.tag)" }
+    let snapshot = try dataplane.tables.readSnapshot()
     try check(snapshot.isConsistent, "the table says that a writer is at work")
     result.frontends = snapshot.table.frontends
     result.guards = snapshot.table.guardedAddresses
@@ -142,6 +208,8 @@ extension Sandbox {
 struct MeasuredState: Equatable {
   var files: [String: String]
   var pins: [String]
+  /// Hooks and tags.
+  var programs: [String] = []
   /// nil: nothing is attached.
   var frontends: [Frontend]?
   var guards: [IPAddress] = []
@@ -149,6 +217,9 @@ struct MeasuredState: Equatable {
   /// In what two states differ, in words.
   func difference(from other: MeasuredState) -> String {
     var lines: [String] = []
+    if programs != other.programs {
+      lines.append("programs are \(programs), not \(other.programs)")
+    }
     if pins != other.pins { lines.append("pins are \(pins), not \(other.pins)") }
     for name in ["objects", "settings"] where files[name] != other.files[name] {
       lines.append("\(name) is \(files[name] ?? "gone"), not \(other.files[name] ?? "gone")")
