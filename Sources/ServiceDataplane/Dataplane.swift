@@ -118,7 +118,9 @@ public struct Dataplane: Sendable {
     _ object: borrowing OpenObject, _ capacities: Capacities
   ) throws(BPFError) {
     for family in ["4", "6"] {
-      for map in ["keys", "frontends", "guards"] {
+      try object.setMaxEntries(
+        KeyTable.buckets(for: capacities.frontends) + 1, ofMap: "keys" + family)
+      for map in ["frontends", "guards"] {
         try object.setMaxEntries(capacities.frontends, ofMap: map + family)
       }
       try object.setMaxEntries(capacities.physicalLists, ofMap: "lists" + family)

@@ -5,10 +5,10 @@ import ServiceMaps
 /// The maps of one family, opened for writing.
 struct FamilyTables<Wire: WireFamily>: Sendable
 where
-  Wire.Key: BitwiseCopyable, Wire.WireFrontend: BitwiseCopyable, Wire.WireSlot: BitwiseCopyable,
+  Wire.WireFrontend: BitwiseCopyable, Wire.WireSlot: BitwiseCopyable,
   Wire.WireGuard: BitwiseCopyable, Wire.WireRange: BitwiseCopyable, Wire.WireKept: BitwiseCopyable
 {
-  let keys: HashMap<Wire.Key, UInt32>
+  let keys: MappedArray<svc_key_bucket>
   let frontends: MappedArray<Wire.WireFrontend>
   let lists: MappedArray<UInt64>
   let slots: MappedArray<Wire.WireSlot>
@@ -34,7 +34,7 @@ where
   /// - Parameter open: opens a map by the name it has in the BPF object.
   init(capacities: Capacities, open: (String) throws(BPFError) -> BPFMap) throws(BPFError) {
     let family = "\(Wire.family.rawValue)"
-    keys = try HashMap(open("keys" + family))
+    keys = try MappedArray(open("keys" + family))
     frontends = try MappedArray(open("frontends" + family))
     lists = try MappedArray(open("lists" + family))
     slots = try MappedArray(open("slots" + family))
@@ -53,17 +53,18 @@ where
 
   /// Reads everything that is in use.
   func read() throws(BPFError) -> FamilyState {
+    keys.refresh()
     frontends.refresh()
     lists.refresh()
     slots.refresh()
     endpoints.refresh()
     var state = FamilyState(family: Wire.family, capacities: capacities)
-    let indexes = try keys.all()
-    state.frontends.reserveCapacity(indexes.count)
-    state.lists.reserveCapacity(indexes.count)
+    state.keys = readKeys()
     var slotsEnd = 0
-    for (key, index) in indexes where Int(index) < frontends.count {
-      guard let record = Wire.record(frontends[index]), Wire.frontendKey(key) == record.key,
+    for (position, word) in state.keys.words.enumerated() where word != 0 {
+      let index = KeyTable.index(in: word)
+      guard Int(index) < frontends.count, let record = Wire.record(frontends[index]),
+        state.keys.position(of: record.key, index: index) == position,
         Int(record.list) < lists.count
       else { continue }
       state.frontends[index] = record
@@ -83,11 +84,38 @@ where
     }
     for (wire, _) in try guards.all() { state.guards.insert(Wire.address(wire)) }
     try readRanges(into: &state)
+    try keys.checkReads()
     try frontends.checkReads()
     try lists.checkReads()
     try slots.checkReads()
     try endpoints.checkReads()
     return state
+  }
+
+  /// The words, whatever seed and mask are.
+  func readKeys() -> KeyTable {
+    let words = (0..<(keys.count - 1) * Int(SVC_KEY_WAYS)).map { position in
+      let (bucket, offset) = KeyTable.place(of: position)
+      return keys.acquire(at: bucket, offset: offset)
+    }
+    return KeyTable(seed: keys.acquire(at: 0, offset: Self.seedOffset), words: words)
+  }
+
+  static var seedOffset: Int { Int(SVC_KEY_SEED.rawValue) * MemoryLayout<UInt64>.size }
+  static var maskOffset: Int { Int(SVC_KEY_MASK.rawValue) * MemoryLayout<UInt64>.size }
+
+  /// Writes a whole table that no program can reach yet.
+  func initialize(_ table: KeyTable) {
+    keys.publish(table.seed, at: 0, offset: Self.seedOffset)
+    keys.publish(table.mask, at: 0, offset: Self.maskOffset)
+    for (position, word) in table.words.enumerated() where word != 0 {
+      publish(word, at: position)
+    }
+  }
+
+  /// Without a key.
+  func initializeKeys() {
+    initialize(KeyTable(seed: .random(in: 0 ... .max), buckets: keys.count - 1))
   }
 
   private func readRanges(into state: inout FamilyState) throws(BPFError) {
@@ -186,11 +214,10 @@ where
       frontends.publish(write.record.target, at: write.index, offset: Wire.targetOffset)
     }
     for write in plan.publishLists { lists.publish(write.range.word, at: write.list) }
-    try keys.update(
-      plan.insertKeys.map { Wire.key($0.record.key) }, plan.insertKeys.map(\.index))
+    for write in plan.insertKeys { publish(write.word, at: write.position) }
     try guards.update(plan.insertGuards.map(Wire.guarding), plan.insertGuards.map { _ in 1 })
     try guards.delete(plan.deleteGuards.map(Wire.guarding))
-    try keys.delete(plan.deleteKeys.map { Wire.key($0.record.key) })
+    for write in plan.deleteKeys { publish(0, at: write.position) }
     try ranges.delete(plan.deleteRanges.map(Wire.range))
     try kept.delete(plan.deleteKept.map(Wire.kept))
     for write in plan.releasedEndpoints {
@@ -200,6 +227,11 @@ where
         (UInt64(wire.service) << 32 | UInt64(wire.generation)).littleEndian, at: write.id)
     }
     try services.delete(plan.deletedServices)
+  }
+
+  func publish(_ word: UInt64, at position: Int) {
+    let (bucket, offset) = KeyTable.place(of: position)
+    keys.publish(word, at: bucket, offset: offset)
   }
 
   /// Round robin goes on where it was when a service port stays.

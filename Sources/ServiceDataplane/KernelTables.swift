@@ -78,6 +78,8 @@ public struct KernelTables: Sendable {
   }
 
   func initialize(instance: Instance, settings: Settings) {
+    v4.initializeKeys()
+    v6.initializeKeys()
     header.store(
       svc_header(
         layout_version: UInt32(SVC_LAYOUT_VERSION), grace_pending: 0, generation: 0,

@@ -76,6 +76,7 @@ let allTests: [KernelTest] =
   + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
+  + keyTests
   + commandTests + socketDumpTests
   + manifestTests + stateTests + historyTests + verifyTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests

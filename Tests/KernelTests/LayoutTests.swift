@@ -37,7 +37,7 @@ let layoutTests: [KernelTest] = [
 
 private let elements: [(name: String, key: Int, value: Int)] = [
   ("header", 4, size(svc_header.self)),
-  ("keys4", size(svc_key4.self), 4), ("keys6", size(svc_key6.self), 4),
+  ("keys4", 4, size(svc_key_bucket.self)), ("keys6", 4, size(svc_key_bucket.self)),
   ("frontends4", 4, size(svc_frontend4.self)), ("frontends6", 4, size(svc_frontend6.self)),
   ("lists4", 4, 8), ("lists6", 4, 8),
   ("slots4", 4, size(svc_slot4.self)), ("slots6", 4, size(svc_slot6.self)),
@@ -73,16 +73,7 @@ private func layout<T: BitwiseCopyable>(
 
 /// As Swift sees them. abi_check.c asserts the same of C when it is compiled.
 private let layouts: [BTFStruct] = [
-  layout(
-    svc_key4.self,
-    [
-      ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol), ("zero", \.zero),
-    ]),
-  layout(
-    svc_key6.self,
-    [
-      ("addr_be", \.addr_be), ("port_be", \.port_be), ("protocol", \.protocol), ("zero", \.zero),
-    ]),
+  layout(svc_key_bucket.self, [("way", \.way)]),
   layout(
     svc_frontend4.self,
     [

@@ -55,7 +55,7 @@ private struct MapDamage: Sendable {
 
 /// The pinned maps, and where in them the damaged service is.
 private struct Maps {
-  let keys: HashMap<svc_key4, UInt32>
+  let keys: MappedArray<svc_key_bucket>
   let frontends: MappedArray<svc_frontend4>
   let lists: MappedArray<UInt64>
   let slots: MappedArray<svc_slot4>
@@ -67,15 +67,19 @@ private struct Maps {
   let ranges: HashMap<svc_range4, UInt32>
   let filter: MappedArray<UInt64>
   let header: MappedArray<svc_header>
-  let key: svc_key4
+  let pin: String
+  let position: Int
+  /// Positions where no key is.
+  let free: [Int]
   let index: UInt32
   let otherIndex: UInt32
   let record: FrontendRecord
   let range: SlotRange
 
   init(_ sandbox: Sandbox, _ vip: Place, other: Place) throws {
+    pin = sandbox.pin
     func map(_ name: String) throws -> BPFMap { try BPFMap(pinned: sandbox.pin + "/maps/" + name) }
-    keys = try HashMap(map("keys4"))
+    keys = try MappedArray(map("keys4"))
     frontends = try MappedArray(map("frontends4"))
     lists = try MappedArray(map("lists4"))
     slots = try MappedArray(map("slots4"))
@@ -98,9 +102,23 @@ private struct Maps {
     }
     (index, record) = try find(vip)
     otherIndex = try find(other).0
-    key = WireV4.key(record.key)
+    guard let position = state.keys.position(of: record.key, index: index) else {
+      throw Failure("no key")
+    }
+    self.position = position
+    free = state.keys.words.indices.filter { state.keys.words[$0] == 0 }
     guard let range = state.lists[record.list] else { throw Failure("no list") }
     self.range = range
+  }
+
+  func word(at position: Int) -> UInt64 {
+    let (bucket, offset) = KeyTable.place(of: position)
+    return keys.acquire(at: bucket, offset: offset)
+  }
+
+  func publish(_ word: UInt64, at position: Int) {
+    let (bucket, offset) = KeyTable.place(of: position)
+    keys.publish(word, at: bucket, offset: offset)
   }
 
   func change(_ change: (inout svc_frontend4) -> Void) {
@@ -124,20 +142,27 @@ private struct Maps {
 }
 
 private let damages: [MapDamage] = [
-  MapDamage(name: "a_missing_key", says: "keys4 shop/web:http") { try $0.keys.delete([$0.key]) },
+  MapDamage(name: "a_missing_key", says: "keys4 shop/web:http") {
+    $0.publish(0, at: $0.position)
+  },
   MapDamage(name: "a_surplus_key", says: "has an entry, should have none", isHarmless: true) {
     maps in
-    var key = maps.key
-    key.port_be = UInt16(4711).bigEndian
-    try maps.keys.update(key, maps.index)
+    let record = FrontendRecord(
+      key: FrontendKey(address: maps.record.key.address, port: Port(4711)!, transport: .tcp),
+      kind: .clusterIP, service: maps.record.service, list: maps.record.list)
+    let index = UInt32(maps.frontends.count - 1)
+    var state = try Dataplane(pin: maps.pin).tables.readStates()[0]
+    guard let position = state.keys.insert(record.key, index: index) else {
+      throw Failure("no place for a key")
+    }
+    maps.frontends.store(WireV4.frontend(record), at: index)
+    maps.publish(state.keys.words[position], at: position)
   },
-  MapDamage(name: "a_key_that_is_none", says: "keys4 -", isHarmless: true) { maps in
-    var key = maps.key
-    key.zero = 1
-    try maps.keys.update(key, maps.index)
+  MapDamage(name: "a_key_that_is_none", says: "keys4 -", isHarmless: true) {
+    $0.publish(1 << 63 | 12345 << 24 | UInt64($0.index), at: $0.free[3])
   },
   MapDamage(name: "a_key_to_another_record", says: "frontends4 shop/web:http") {
-    try $0.keys.update($0.key, $0.otherIndex)
+    $0.publish($0.word(at: $0.position) & ~0xff_ffff | UInt64($0.otherIndex), at: $0.position)
   },
   MapDamage(name: "a_record_without_its_key", says: "frontends4 shop/web:http", inVM: true) {
     $0.change { $0.port_be = 0 }
@@ -198,7 +223,7 @@ private let damages: [MapDamage] = [
       svc_policy(affinity_timeout: 9, algorithm: 0, next: 5), at: $0.record.service)
   },
   MapDamage(name: "a_missing_guard", says: "guards4 172.30.0.1", isHarmless: true) {
-    try $0.guards.delete([svc_guard4(addr_be: $0.key.addr_be)])
+    try $0.guards.delete([WireV4.guarding($0.record.key.address)])
   },
   MapDamage(name: "a_surplus_guard", says: "guards4", isHarmless: true) {
     try $0.guards.update(svc_guard4(addr_be: 0x0a0a_0a0a), 1)

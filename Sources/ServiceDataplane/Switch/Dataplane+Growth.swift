@@ -138,11 +138,15 @@ extension Dataplane {
     let room = tables.capacities
     var larger = room.grown(for: table, within: limits)
     if larger == room {
-      let preparation = try tables.prepare(table)
-      if preparation.isOneStep { return (preparation, self, false) }
-      // It fits, but hardly: a change has to be written beside what is in use.
       larger = room.doubled(within: limits)
-      if larger == room { return (preparation, self, false) }
+      do {
+        let preparation = try tables.prepare(table)
+        // Not in one step: it fits, but hardly. A change is written beside what is in use.
+        if preparation.isOneStep || larger == room { return (preparation, self, false) }
+      } catch {
+        // Keys that crowd together do so no more in a larger table.
+        guard case .capacity = error, larger != room else { throw error }
+      }
     }
     let grown = try grow(to: larger)
     return (try grown.tables.prepare(table), grown, true)

@@ -63,12 +63,30 @@ extension FamilyTables {
     slots.copy(from: other.slots)
     endpoints.copy(from: other.endpoints)
     policies.copy(from: other.policies)
-    try keys.copy(from: other.keys)
+    try copyKeys(from: other)
     try kept.copy(from: other.kept)
     try services.copy(from: other.services)
     try guards.copy(from: other.guards)
     try ranges.copy(from: other.ranges)
     try totals.copy(from: other.totals)
+  }
+
+  /// Indexes stay, and where the words are is found anew.
+  private func copyKeys(from other: FamilyTables) throws(BPFError) {
+    let old = other.readKeys()
+    var table = KeyTable(seed: .random(in: 0 ... .max), buckets: keys.count - 1)
+    for (position, word) in old.words.enumerated() where word != 0 {
+      let index = KeyTable.index(in: word)
+      guard Int(index) < other.frontends.count, let record = Wire.record(other.frontends[index]),
+        old.position(of: record.key, index: index) == position
+      else { continue }
+      if table.insert(record.key, index: index) == nil {
+        throw BPFError(
+          .failed, "the keys of frontends crowd together in the map keys\(Wire.family.rawValue)",
+          remedy: "try again: others will")
+      }
+    }
+    initialize(table)
   }
 
   fileprivate func takeOverCounters(from other: FamilyTables) throws(BPFError) {

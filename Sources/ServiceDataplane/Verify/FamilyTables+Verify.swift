@@ -6,14 +6,13 @@ extension FamilyTables where Wire: WireImage {
   /// Everything that is in use, as it is.
   func readImage() throws(BPFError) -> FamilyImage {
     var image = FamilyImage(family: Wire.family, capacities: capacities)
-    for (wire, index) in try keys.all() {
-      guard let key = Wire.frontendKey(wire), WireBytes.areEqual(Wire.key(key), wire) else {
-        image.note("keys", wire)
-        continue
-      }
-      image.keys[key] = index
+    image.keyTable = readKeys()
+    image.keyMask = keys.acquire(at: 0, offset: Self.maskOffset)
+    for word in image.keyTable.words where word != 0 {
+      let index = KeyTable.index(in: word)
       if Int(index) < frontends.count { image.records[index] = Wire.image(frontends[index]) }
     }
+    image.findKeys()
     for record in image.records.values {
       guard Int(record.list) < lists.count else { continue }
       let range = SlotRange(word: lists.acquire(at: record.list))
@@ -86,17 +85,14 @@ extension FamilyTables where Wire: WireImage {
       policy.next = policies[fix.service].next
       policies.store(policy, at: fix.service)
     }
-    try keys.delete(fixes.deleteKeys.map(Wire.key))
+    for position in fixes.deleteKeys { publish(0, at: position) }
+    if let mask = fixes.keyMask { keys.publish(mask, at: 0, offset: Self.maskOffset) }
     try services.delete(fixes.deleteServices)
     try kept.delete(fixes.deleteKept.map(Wire.kept))
     if fixes.hasJunk { try deleteJunk() }
   }
 
   private func deleteJunk() throws(BPFError) {
-    try keys.delete(
-      keys.all().map(\.key).filter { wire in
-        Wire.frontendKey(wire).map { !WireBytes.areEqual(Wire.key($0), wire) } ?? true
-      })
     try kept.delete(
       kept.all().map(\.key).filter { wire in
         Wire.kept(wire).map { !WireBytes.areEqual(Wire.kept($0), wire) } ?? true

@@ -47,6 +47,7 @@ extension KernelTables {
   /// What makes no difference to a plan is written after that, one word or element at a time.
   public func repair(_ table: ServiceTable) throws(DataplaneError) {
     try waitIfPending()
+    try mendKeys()
     for _ in 0..<64 {
       let images = try readMaps().families
       var (states, plans) = try repairPlans(images, table, blockingSlots: true)
@@ -67,6 +68,27 @@ extension KernelTables {
     return (states, try plan(states, table))
   }
 
+  /// Takes away what leads programs nowhere, and lets those end that have read it.
+  private func mendKeys() throws(DataplaneError) {
+    let images = try readMaps().families
+    let fixes = images.map { FamilyFixes(ofKeys: $0) }
+    if fixes.allSatisfy(\.isEmpty) { return }
+    setGeneration(generation | 1)
+    setGracePending(true)
+    try apply(fixes, to: images)
+    try waitIfPending()
+  }
+
+  private func apply(
+    _ fixes: [FamilyFixes], to images: [FamilyImage]
+  ) throws(DataplaneError) {
+    try bpf { () throws(BPFError) in
+      for (family, fixes) in zip(images, fixes) {
+        if family.family == .v4 { try v4.apply(fixes) } else { try v6.apply(fixes) }
+      }
+    }
+  }
+
   private func mendRest(_ table: ServiceTable) throws(DataplaneError) {
     let image = try readMaps()
     let fixes = image.families.map { FamilyFixes($0, table) }
@@ -75,11 +97,7 @@ extension KernelTables {
     setGeneration(generation + 1)
     defer { setGeneration(generation + 2) }
     if fixes.contains(where: { !$0.isEmpty }) { setGracePending(true) }
-    try bpf { () throws(BPFError) in
-      for (family, fixes) in zip(image.families, fixes) {
-        if family.family == .v4 { try v4.apply(fixes) } else { try v6.apply(fixes) }
-      }
-    }
+    try apply(fixes, to: image.families)
     setAddressFilter(AddressFilter(of: image, for: table))
     try waitIfPending()
   }

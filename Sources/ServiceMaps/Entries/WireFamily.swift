@@ -5,7 +5,6 @@ public import CServiceABI
 /// Wire structs hold addresses and ports in network byte order, model values in host byte order;
 /// this folder is the only place where one becomes the other.
 public protocol WireFamily: Sendable {
-  associatedtype Key: Sendable
   associatedtype WireFrontend: Sendable
   associatedtype WireGuard: Sendable
   associatedtype WireKept: Sendable
@@ -18,8 +17,8 @@ public protocol WireFamily: Sendable {
   /// Where in `Frontend` the flags lie, in bytes.
   static var flagsOffset: Int { get }
 
-  static func key(_ key: FrontendKey) -> Key
-  static func frontendKey(_ key: Key) -> FrontendKey?
+  /// What a record begins with; nil when it is no key.
+  static func key(of frontend: WireFrontend) -> FrontendKey?
   static func frontend(_ record: FrontendRecord) -> WireFrontend
   /// nil when the record is not one that socklb wrote.
   static func record(_ frontend: WireFrontend) -> FrontendRecord?
@@ -34,33 +33,27 @@ public protocol WireFamily: Sendable {
   static func range(_ wire: WireRange) -> FamilyPlan.RangeWrite
 }
 
-/// IPv4: 8-byte keys, 16-byte slots.
+/// IPv4: 24-byte frontends, 16-byte slots.
 public enum WireV4: WireFamily {
   public static var family: IPFamily { .v4 }
   public static var targetOffset: Int { MemoryLayout<svc_frontend4>.offset(of: \.target) ?? 0 }
   public static var flagsOffset: Int { MemoryLayout<svc_frontend4>.offset(of: \.flags) ?? 0 }
 
-  public static func key(_ key: FrontendKey) -> svc_key4 {
-    svc_key4(
-      addr_be: UInt32(truncatingIfNeeded: key.address.low).bigEndian,
-      port_be: key.port.number.bigEndian, protocol: key.transport.rawValue, zero: 0)
-  }
-
-  public static func frontendKey(_ key: svc_key4) -> FrontendKey? {
-    makeKey(IPAddress(v4: UInt32(bigEndian: key.addr_be)), key.port_be, key.protocol)
+  public static func key(of frontend: svc_frontend4) -> FrontendKey? {
+    guard frontend.zero_key == 0 else { return nil }
+    return makeKey(
+      IPAddress(v4: UInt32(bigEndian: frontend.addr_be)), frontend.port_be, frontend.protocol)
   }
 
   public static func frontend(_ record: FrontendRecord) -> svc_frontend4 {
-    let key = key(record.key)
-    return svc_frontend4(
-      addr_be: key.addr_be, port_be: key.port_be, protocol: key.protocol, zero_key: 0,
-      target: record.target, flags: record.flags, zero: 0)
+    svc_frontend4(
+      addr_be: UInt32(truncatingIfNeeded: record.key.address.low).bigEndian,
+      port_be: record.key.port.number.bigEndian, protocol: record.key.transport.rawValue,
+      zero_key: 0, target: record.target, flags: record.flags, zero: 0)
   }
 
   public static func record(_ frontend: svc_frontend4) -> FrontendRecord? {
-    let address = IPAddress(v4: UInt32(bigEndian: frontend.addr_be))
-    return makeRecord(
-      makeKey(address, frontend.port_be, frontend.protocol), frontend.flags, frontend.target)
+    makeRecord(key(of: frontend), frontend.flags, frontend.target)
   }
 
   public static func slot(_ slot: Slot) -> svc_slot4 {
@@ -114,33 +107,25 @@ extension WireV4 {
   }
 }
 
-/// IPv6: 20-byte keys, 32-byte slots.
+/// IPv6: 32-byte frontends, 32-byte slots.
 public enum WireV6: WireFamily {
   public static var family: IPFamily { .v6 }
   public static var targetOffset: Int { MemoryLayout<svc_frontend6>.offset(of: \.target) ?? 0 }
   public static var flagsOffset: Int { MemoryLayout<svc_frontend6>.offset(of: \.flags) ?? 0 }
 
-  public static func key(_ key: FrontendKey) -> svc_key6 {
-    svc_key6(
-      addr_be: words(key.address), port_be: key.port.number.bigEndian,
-      protocol: key.transport.rawValue, zero: 0)
-  }
-
-  public static func frontendKey(_ key: svc_key6) -> FrontendKey? {
-    makeKey(address(key.addr_be), key.port_be, key.protocol)
+  public static func key(of frontend: svc_frontend6) -> FrontendKey? {
+    makeKey(address(frontend.addr_be), frontend.port_be, frontend.protocol)
   }
 
   public static func frontend(_ record: FrontendRecord) -> svc_frontend6 {
-    let key = key(record.key)
-    return svc_frontend6(
-      addr_be: key.addr_be, port_be: key.port_be, protocol: key.protocol, zero_key: 0,
-      flags: record.flags, target: record.target)
+    svc_frontend6(
+      addr_be: words(record.key.address), port_be: record.key.port.number.bigEndian,
+      protocol: record.key.transport.rawValue, zero_key: 0, flags: record.flags,
+      target: record.target)
   }
 
   public static func record(_ frontend: svc_frontend6) -> FrontendRecord? {
-    makeRecord(
-      makeKey(address(frontend.addr_be), frontend.port_be, frontend.protocol), frontend.flags,
-      frontend.target)
+    makeRecord(key(of: frontend), frontend.flags, frontend.target)
   }
 
   public static func slot(_ slot: Slot) -> svc_slot6 {

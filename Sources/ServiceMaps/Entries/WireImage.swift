@@ -9,10 +9,8 @@ public protocol WireImage: WireFamily {
 
 extension WireV4: WireImage {
   public static func image(_ frontend: svc_frontend4) -> FamilyImage.Record {
-    let key = svc_key4(
-      addr_be: frontend.addr_be, port_be: frontend.port_be, protocol: frontend.protocol, zero: 0)
-    return FamilyImage.Record(
-      key: frontend.zero_key == 0 ? frontendKey(key) : nil, flags: frontend.flags,
+    FamilyImage.Record(
+      key: key(of: frontend), flags: frontend.flags,
       service: UInt32(truncatingIfNeeded: frontend.target >> 32),
       list: UInt32(truncatingIfNeeded: frontend.target))
   }
@@ -20,10 +18,8 @@ extension WireV4: WireImage {
 
 extension WireV6: WireImage {
   public static func image(_ frontend: svc_frontend6) -> FamilyImage.Record {
-    let key = svc_key6(
-      addr_be: frontend.addr_be, port_be: frontend.port_be, protocol: frontend.protocol, zero: 0)
-    return FamilyImage.Record(
-      key: frontendKey(key), flags: frontend.flags,
+    FamilyImage.Record(
+      key: key(of: frontend), flags: frontend.flags,
       service: UInt32(truncatingIfNeeded: frontend.target >> 32),
       list: UInt32(truncatingIfNeeded: frontend.target))
   }

@@ -25,6 +25,15 @@ public struct FamilyPlan: Sendable, Equatable {
     public var record: FrontendRecord
   }
 
+  /// A frontend, and the word that leads to it.
+  public struct KeyWrite: Hashable, Sendable {
+    public var index: UInt32
+    public var record: FrontendRecord
+    /// In `KeyTable.words`.
+    public var position: Int
+    public var word: UInt64
+  }
+
   public struct ServiceWrite: Hashable, Sendable {
     public var id: UInt32
     public var record: ServiceRecord
@@ -67,16 +76,16 @@ public struct FamilyPlan: Sendable, Equatable {
   /// them only go from one list to another, and are in `deleteKept` too.
   public var insertKept: [KeptWrite] = []
 
-  // Seen by connects from here on. Each step is one store, or one hash element.
+  // Seen by connects from here on. Each step is one store, or one element of a hash.
   public var retargets: [FrontendWrite] = []
   public var publishLists: [ListWrite] = []
   /// Keys of `newFrontends`.
-  public var insertKeys: [FrontendWrite] = []
+  public var insertKeys: [KeyWrite] = []
   /// A guard is there only while the keys of its address are: behind them when they come and before
   /// them when they go. Else a service that comes or goes would be refused for a moment.
   public var insertGuards: [IPAddress] = []
   public var deleteGuards: [IPAddress] = []
-  public var deleteKeys: [FrontendWrite] = []
+  public var deleteKeys: [KeyWrite] = []
   public var deleteRanges: [RangeWrite] = []
   /// After the lists that they are in again, and before the ids of the others are released: an
   /// id that is free is never found here.
@@ -127,8 +136,15 @@ extension FamilyState {
     }
     for write in plan.insertKept { kept[write.record] = write.endpoint }
     for write in plan.newLists + plan.publishLists { lists[write.list] = write.range }
-    for write in plan.retargets + plan.insertKeys { frontends[write.index] = write.record }
-    for write in plan.deleteKeys { frontends[write.index] = nil }
+    for write in plan.retargets { frontends[write.index] = write.record }
+    for write in plan.insertKeys {
+      frontends[write.index] = write.record
+      keys.store(write.word, at: write.position)
+    }
+    for write in plan.deleteKeys {
+      frontends[write.index] = nil
+      keys.store(0, at: write.position)
+    }
     for record in plan.deleteKept { kept[record] = nil }
     for write in plan.releasedEndpoints { set(endpoint: write) }
     for id in plan.deletedServices { services[id] = nil }

@@ -219,6 +219,8 @@ public struct FamilyState: Sendable {
   public let capacities: Capacities
   /// Frontends that have a key, by frontend index.
   public var frontends: [UInt32: FrontendRecord] = [:]
+  /// Where their keys are.
+  public var keys: KeyTable
   /// The words of the lists that frontends use, by list index.
   public var lists: [UInt32: SlotRange] = [:]
   /// Slots by index; those outside the ranges in `lists` mean nothing.
@@ -234,12 +236,12 @@ public struct FamilyState: Sendable {
   /// Source ranges of indexes that no frontend has: left by a writer that was killed.
   public var staleRanges: [FamilyPlan.RangeWrite] = []
   /// What damaged maps may lead programs to (`verify --repair`): a plan does not write there.
-  var blockedFrontends: [UInt32] = []
   var blockedSlots: [SlotRange] = []
 
   public init(family: IPFamily, capacities: Capacities) {
     self.family = family
     self.capacities = capacities
+    keys = KeyTable(seed: 0, buckets: KeyTable.buckets(for: capacities.frontends))
   }
 
   func slots(of list: UInt32) -> ArraySlice<Slot> { slotsOfList(list) }

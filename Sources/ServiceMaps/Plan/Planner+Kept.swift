@@ -82,8 +82,8 @@ extension Planner {
     for write in plan.publishLists {
       if let list = wanted[write.list] { changed.insert(list.service) }
     }
-    for write in plan.retargets + plan.deleteKeys {
-      if let record = old.frontends[write.index] { changed.insert(record.service) }
+    for index in plan.retargets.map(\.index) + plan.deleteKeys.map(\.index) {
+      if let record = old.frontends[index] { changed.insert(record.service) }
     }
     for service in changed.sorted() where nameOfService[service] != nil {
       let before = oldListsOfService[service] ?? []

@@ -16,6 +16,9 @@ public struct Planner {
   private var freeEndpoints: IndexAllocator
   private var freeSlots: RangeAllocator
   private var indexByKey: [FrontendKey: UInt32]
+  private var keys: KeyTable
+  /// A key whose ways were all taken.
+  private var isCrowded = false
   /// The lists of the new state, by list index.
   private(set) var wanted: [UInt32: WantedList] = [:]
   private(set) var listsOfService: [UInt32: [UInt32]] = [:]
@@ -35,7 +38,8 @@ public struct Planner {
   /// - Parameters:
   ///   - state: what the maps hold.
   ///   - table: what they shall hold; frontends of other families are passed over.
-  /// - Throws: when the table does not fit even into empty maps.
+  /// - Throws: when the table does not fit even into empty maps, or the table of keys has to be
+  ///   made anew.
   public static func plan(
     from state: FamilyState, to table: ServiceTable
   ) throws(CapacityError) -> FamilyPlan {
@@ -48,6 +52,13 @@ public struct Planner {
     while true {
       var planner = Planner(old: state, serving: serving)
       var plan = planner.make(frontends)
+      if planner.isCrowded {
+        throw CapacityError(shortages: [
+          .init(
+            family: state.family, what: "frontends (their keys crowd together)",
+            needed: frontends.count, room: state.capacities.frontends, option: "--max-frontends")
+        ])
+      }
       if planner.deferred.isEmpty {
         let guards = Set(table.guardedAddresses.lazy.filter { $0.family == state.family })
         plan.staleRanges = state.staleRanges
@@ -98,11 +109,12 @@ public struct Planner {
     self.old = old
     self.serving = serving
     plan = FamilyPlan(family: old.family)
+    keys = old.keys
     let room = old.capacities
     isStable = [Bool](repeating: false, count: room.physicalLists)
     freeServices = IndexAllocator(limit: room.physicalServices, used: old.services.keys)
     freeFrontends = IndexAllocator(
-      limit: room.frontends, used: Array(old.frontends.keys) + old.blockedFrontends)
+      limit: room.frontends, used: old.frontends.keys)
     freeLists = IndexAllocator(limit: room.physicalLists, used: old.lists.keys)
     freeSlots = RangeAllocator(
       limit: room.physicalBackends, used: Array(old.lists.values) + old.blockedSlots)
@@ -227,11 +239,15 @@ public struct Planner {
       deferred.insert(frontend.service)
       return
     }
-    let write = FamilyPlan.FrontendWrite(
-      index: index, record: record(of: frontend, service: service, list: list))
+    guard let position = keys.insert(frontend.key, index: index) else {
+      isCrowded = true
+      return
+    }
+    let record = record(of: frontend, service: service, list: list)
     plan.insertRanges += frontend.sourceRanges.map { .init(frontend: index, range: $0) }
-    plan.newFrontends.append(write)
-    plan.insertKeys.append(write)
+    plan.newFrontends.append(.init(index: index, record: record))
+    plan.insertKeys.append(
+      .init(index: index, record: record, position: position, word: keys.words[position]))
   }
 
   private func record(of frontend: Frontend, service: UInt32, list: UInt32) -> FrontendRecord {
@@ -246,7 +262,10 @@ public struct Planner {
   private mutating func deleteVanished(_ frontends: [Frontend]) {
     let wantedKeys = Set(frontends.lazy.map(\.key))
     for (index, record) in old.frontends where !wantedKeys.contains(record.key) {
-      plan.deleteKeys.append(.init(index: index, record: record))
+      if let position = old.keys.position(of: record.key, index: index) {
+        plan.deleteKeys.append(
+          .init(index: index, record: record, position: position, word: old.keys.words[position]))
+      }
       plan.deleteRanges += record.sourceRanges.map { .init(frontend: index, range: $0) }
     }
     plan.deleteKeys.sort { $0.index < $1.index }

@@ -37,6 +37,7 @@ private struct RepairState {
       uniqueKeysWithValues: table.frontends.lazy
         .filter { $0.key.address.family == image.family }.map { ($0.key, $0) })
     state = FamilyState(family: image.family, capacities: image.capacities)
+    state.keys = image.keyTable
     state.guards = image.guards
   }
 
@@ -46,11 +47,7 @@ private struct RepairState {
     var ranges: [UInt32: [IPPrefix]] = [:]
     for write in image.ranges { ranges[write.frontend, default: []].append(write.range) }
     for (key, index) in image.keys {
-      guard let record = image.ownRecord(of: key) else {
-        // A record that is written where a key leads already would be seen half-written.
-        if Int(index) < image.capacities.frontends { state.blockedFrontends.append(index) }
-        continue
-      }
+      guard let record = image.records[index] else { continue }
       var frontend = FrontendRecord(
         record, key: key, sourceRanges: (ranges.removeValue(forKey: index) ?? []).sorted(),
         insteadOf: wanted[key]?.kind)
@@ -225,8 +222,10 @@ public struct FamilyFixes: Sendable, Equatable {
     public var record: ServiceRecord
   }
 
-  /// Keys that no frontend of the table has, and whose record is not theirs.
-  public var deleteKeys: [FrontendKey] = []
+  /// Positions of words that lead nowhere, and of keys that no frontend of the table has.
+  public var deleteKeys: [Int] = []
+  /// What bucket 0 has to say of the number of buckets.
+  public var keyMask: UInt64?
   public var flags: [Flags] = []
   public var policies: [PolicyWrite] = []
   public var deleteServices: [UInt32] = []
@@ -235,21 +234,33 @@ public struct FamilyFixes: Sendable, Equatable {
   public var hasJunk: Bool
 
   public var isEmpty: Bool {
-    deleteKeys.isEmpty && flags.isEmpty && policies.isEmpty && deleteServices.isEmpty
+    deleteKeys.isEmpty && keyMask == nil && flags.isEmpty && policies.isEmpty
+      && deleteServices.isEmpty
       && deleteKept.isEmpty && !hasJunk
+  }
+
+  /// Only what keeps programs from finding keys. It comes before any plan: what a stray word leads
+  /// to must not be written while the word is there, and it takes a way.
+  public init(ofKeys image: FamilyImage) {
+    hasJunk = false
+    deleteKeys = image.strayKeys
+    if image.keyMask != image.keyTable.mask { keyMask = image.keyTable.mask }
   }
 
   /// - Parameter image: the maps after a plan that started from `stateForRepair`.
   public init(_ image: FamilyImage, _ table: ServiceTable) {
+    self.init(ofKeys: image)
     hasJunk = !image.junk.isEmpty
     deleteKept = image.sharedKept.sorted()
     let frontends = table.frontends.filter { $0.key.address.family == image.family }
     let wanted = Set(frontends.lazy.map(\.key))
-    deleteKeys = image.keys.keys.filter { !wanted.contains($0) }.sorted()
+    deleteKeys += image.keys.keys.filter { !wanted.contains($0) }
+      .compactMap { image.position(of: $0) }.sorted()
     var used = Set<UInt32>()
     for frontend in frontends {
-      guard let record = image.ownRecord(of: frontend.key), let index = image.keys[frontend.key]
-      else { continue }
+      guard let index = image.keys[frontend.key], let record = image.records[index] else {
+        continue
+      }
       let flags = frontend.record(service: 0, list: 0).flags
       if record.flags != flags { self.flags.append(Flags(index: index, flags: flags)) }
       guard used.insert(record.service).inserted else { continue }

@@ -43,8 +43,15 @@ public struct FamilyImage: Sendable {
 
   public let family: IPFamily
   public let capacities: Capacities
-  public var keys: [FrontendKey: UInt32] = [:]
-  /// By index, those that a key leads to.
+  /// The words that lead to frontends, as they are.
+  public var keyTable: KeyTable
+  /// What programs find: the index of a frontend that has the key.
+  public private(set) var keys: [FrontendKey: UInt32] = [:]
+  /// Positions of words that lead no program anywhere.
+  public private(set) var strayKeys: [Int] = []
+  /// What bucket 0 says of the number of buckets.
+  public var keyMask: UInt64
+  /// By index, those that a word leads to.
   public var records: [UInt32: Record] = [:]
   /// By list index, those that a record leads to and that there are.
   public var lists: [UInt32: SlotRange] = [:]
@@ -64,6 +71,8 @@ public struct FamilyImage: Sendable {
   public init(family: IPFamily, capacities: Capacities) {
     self.family = family
     self.capacities = capacities
+    keyTable = KeyTable(seed: 0, buckets: KeyTable.buckets(for: capacities.frontends))
+    keyMask = keyTable.mask
   }
 
   /// The record of an endpoint id; nil when there is no such id.
@@ -72,10 +81,33 @@ public struct FamilyImage: Sendable {
     return Int(id) < capacities.physicalBackends ? EndpointRecord() : nil
   }
 
-  /// The record that a key leads to, if it is the key's own.
-  func ownRecord(of key: FrontendKey) -> Record? {
-    guard let index = keys[key], let record = records[index], record.key == key else { return nil }
-    return record
+  /// The record that a program finds for a key.
+  func record(of key: FrontendKey) -> Record? { keys[key].flatMap { records[$0] } }
+
+  /// Sets `keys` and `strayKeys` after `keyTable` and `records`.
+  public mutating func findKeys() {
+    keys = [:]
+    strayKeys = []
+    for (position, word) in keyTable.words.enumerated() where word != 0 {
+      let index = KeyTable.index(in: word)
+      if let key = records[index]?.key, self.position(of: key) == position {
+        keys[key] = index
+      } else {
+        strayKeys.append(position)
+      }
+    }
+  }
+
+  /// Where the word is that leads programs to this key's record.
+  public func position(of key: FrontendKey) -> Int? {
+    keyTable.candidates(for: key).first {
+      records[KeyTable.index(in: keyTable.words[$0])]?.key == key
+    }
+  }
+
+  /// A word with this key's hash, where none leads to its record.
+  func strayPosition(of key: FrontendKey) -> Int? {
+    position(of: key) == nil ? keyTable.candidates(for: key).first : nil
   }
 }
 

@@ -37,6 +37,8 @@ struct FamilyCheck {
   /// What wanted frontends use.
   var idOfService: [ServicePortName: UInt32] = [:]
   var checkedServices: [UInt32: ServicePortName] = [:]
+  /// Stray words of which a line says already what is wrong.
+  private var explained = Set<Int>()
   private var serviceOfList: [UInt32: UInt32] = [:]
   /// What endpoint ids stand for, as the lists have it.
   private(set) var holders: [UInt32: KeptRecord] = [:]
@@ -63,8 +65,17 @@ struct FamilyCheck {
     for frontend in frontends { check(frontend) }
     let wanted = Set(frontends.lazy.map(\.key))
     for key in image.keys.keys.filter({ !wanted.contains($0) }).sorted() {
-      let name = image.ownRecord(of: key).flatMap { image.services[$0.service]?.name.description }
+      let name = image.record(of: key).flatMap { image.services[$0.service]?.name.description }
       add("keys", "\(name ?? "-") \(key)", has: "an entry", should: "none")
+    }
+    for position in image.strayKeys where !explained.contains(position) {
+      let index = KeyTable.index(in: image.keyTable.words[position])
+      add(
+        "keys", "- position \(position)", has: "an entry for index \(index), of no key there",
+        should: "none")
+    }
+    if image.keyMask != image.keyTable.mask {
+      add("keys", "-", has: "mask \(image.keyMask)", should: "\(image.keyTable.mask)")
     }
     checkServices()
     checkEndpoints()
@@ -74,19 +85,18 @@ struct FamilyCheck {
 
   private mutating func check(_ frontend: Frontend) {
     let name = frontend.driftName
-    guard let index = image.keys[frontend.key] else {
-      add("keys", name, has: "no entry", should: "one")
-      return
-    }
-    guard let record = image.records[index] else {
-      add("keys", name, has: "index \(index), which there is not", should: "that of its record")
-      return
-    }
-    guard record.key == frontend.key else {
-      add(
-        "frontends", name,
-        has: "at index \(index) " + (record.key.map { "the record of \($0)" } ?? "no record"),
-        should: "its own record")
+    guard let record = image.record(of: frontend.key) else {
+      if let position = image.strayPosition(of: frontend.key) {
+        explained.insert(position)
+        let index = KeyTable.index(in: image.keyTable.words[position])
+        let found = image.records[index]
+        add(
+          "frontends", name,
+          has: "at index \(index) " + (found?.key.map { "the record of \($0)" } ?? "no record"),
+          should: "its own record")
+      } else {
+        add("keys", name, has: "no entry", should: "one")
+      }
       return
     }
     let flags = frontend.record(service: 0, list: 0).flags
@@ -246,9 +256,7 @@ struct FamilyCheck {
     var found: [UInt32: Set<IPPrefix>] = [:]
     for write in image.ranges { found[write.frontend, default: []].insert(write.range) }
     for frontend in frontends {
-      guard image.ownRecord(of: frontend.key) != nil, let index = image.keys[frontend.key] else {
-        continue
-      }
+      guard let index = image.keys[frontend.key] else { continue }
       let ranges = found.removeValue(forKey: index) ?? []
       let wanted = Set(frontend.sourceRanges)
       for range in wanted.subtracting(ranges).sorted() {

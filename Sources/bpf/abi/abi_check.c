@@ -10,20 +10,15 @@
 #define AT(type, field, offset) \
 	_Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
 
-SIZE(svc_key4, 8);
-AT(svc_key4, port_be, 4);
-AT(svc_key4, protocol, 6);
-SIZE(svc_key6, 20);
-AT(svc_key6, port_be, 16);
-AT(svc_key6, protocol, 18);
+SIZE(svc_key_bucket, 64);
 SIZE(svc_frontend4, 24);
-AT(svc_frontend4, port_be, offsetof(struct svc_key4, port_be));
-AT(svc_frontend4, protocol, offsetof(struct svc_key4, protocol));
+AT(svc_frontend4, port_be, 4);
+AT(svc_frontend4, protocol, 6);
 AT(svc_frontend4, target, 8);
 AT(svc_frontend4, flags, 16);
 SIZE(svc_frontend6, 32);
-AT(svc_frontend6, port_be, offsetof(struct svc_key6, port_be));
-AT(svc_frontend6, protocol, offsetof(struct svc_key6, protocol));
+AT(svc_frontend6, port_be, 16);
+AT(svc_frontend6, protocol, 18);
 AT(svc_frontend6, flags, 20);
 AT(svc_frontend6, target, 24);
 SIZE(svc_slot4, 16);

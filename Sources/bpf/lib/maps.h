@@ -40,7 +40,7 @@
 	} map SEC(".maps")
 
 #define FAMILY_MAPS(family)                                                                        \
-	HASH_MAP(keys##family, struct svc_key##family, __u32, 0, 262144);                          \
+	ARRAY_MAP(keys##family, BPF_MAP_TYPE_ARRAY, struct svc_key_bucket, BPF_F_MMAPABLE, 65537); \
 	ARRAY_MAP(frontends##family, BPF_MAP_TYPE_ARRAY, struct svc_frontend##family,              \
 		  BPF_F_MMAPABLE, 262144);                                                         \
 	ARRAY_MAP(lists##family, BPF_MAP_TYPE_ARRAY, __u64, BPF_F_MMAPABLE, 262144);               \

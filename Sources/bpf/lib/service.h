@@ -78,37 +78,48 @@ static __always_inline __u32 draw(__u64 cookie, __u64 choices, __u32 limit)
 	return (z >> 32) * limit >> 32;
 }
 
-/* One store: what is read as a word soon after must have been written as one. */
-static __always_inline void fill_key4(struct svc_key4 *key, const struct endpoint_address *to,
-				      __u8 protocol)
+static __always_inline __u64 hash_key4(__u64 seed, const struct endpoint_address *to, __u8 protocol)
+{
+	return svc_key_hash4(seed, to->w[3], svc_key_port(to->port_be, protocol));
+}
+
+static __always_inline __u64 hash_key6(__u64 seed, const struct endpoint_address *to, __u8 protocol)
+{
+	return svc_key_hash6(seed, (__u64)to->w[0] << 32 | to->w[1],
+			     (__u64)to->w[2] << 32 | to->w[3], svc_key_port(to->port_be, protocol));
+}
+
+/* The word of a key with this hash; 0 when there is none. */
+static __always_inline __u64 word_with_hash(const struct svc_key_bucket *bucket, __u64 hash)
+{
+#pragma unroll
+	for (int way = 0; way < SVC_KEY_WAYS; way++) {
+		__u64 word = *(volatile __u64 *)&bucket->way[way];
+
+		if (svc_key_may_be(word, hash))
+			return word;
+	}
+	return 0;
+}
+
+/* A frontend begins with its key. */
+static __always_inline int has_key4(const struct svc_frontend4 *frontend,
+				    const struct endpoint_address *to, __u8 protocol)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	*(__u64 *)key = (__u64)protocol << 48 | (__u64)to->port_be << 32 | to->w[3];
+	return *(const __u64 *)frontend ==
+	       ((__u64)protocol << 48 | (__u64)to->port_be << 32 | to->w[3]);
 #else
-	*(__u64 *)key = (__u64)to->w[3] << 32 | (__u32)to->port_be << 16 | protocol << 8;
+	return *(const __u64 *)frontend ==
+	       ((__u64)to->w[3] << 32 | (__u32)to->port_be << 16 | protocol << 8);
 #endif
 }
 
-static __always_inline void fill_key6(struct svc_key6 *key, const struct endpoint_address *to,
-				      __u8 protocol)
+static __always_inline int has_key6(const struct svc_frontend6 *frontend,
+				    const struct endpoint_address *to, __u8 protocol)
 {
-	copy_words(key->addr_be, to->w);
-	key->port_be = to->port_be;
-	key->protocol = protocol;
-}
-
-/* A frontend begins with the members of its key, and the key has no gaps. */
-static __always_inline int same_key4(const struct svc_frontend4 *frontend,
-				     const struct svc_key4 *key)
-{
-	return *(const __u64 *)frontend == *(const __u64 *)key;
-}
-
-static __always_inline int same_key6(const struct svc_frontend6 *frontend,
-				     const struct svc_key6 *key)
-{
-	return same_words(frontend->addr_be, key->addr_be) && frontend->port_be == key->port_be &&
-	       frontend->protocol == key->protocol;
+	return same_words(frontend->addr_be, to->w) && frontend->port_be == to->port_be &&
+	       frontend->protocol == protocol;
 }
 
 static __always_inline void copy_backend4(__be32 *w, const struct svc_slot4 *slot)

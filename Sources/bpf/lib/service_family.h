@@ -16,50 +16,110 @@ static __noinline enum verdict OF(check_guard)(const struct endpoint_address *to
 	return bpf_map_lookup_elem(&OF(guards), &guard) ? NO_BACKEND : NOT_A_SERVICE;
 }
 
-/*
- * One look into the filter for a destination that is no service, and hardly ever a hash lookup.
- *
- * A preallocated hash may hand an element that is being read to another key.
- * The key at the head of the frontend shows it, and the lookup is done again.
- * The writer lets a grace period pass between delete and insert, so the second
- * lookup is exact; a record that is not the key's own is never used.
- */
+static __always_inline struct svc_key_bucket *OF(bucket_at)(__u32 at)
+{
+	return bpf_map_lookup_elem(&OF(keys), &at);
+}
+
+static __always_inline struct OF(svc_frontend) *
+	OF(frontend_of_word)(__u64 word, const struct endpoint_address *to, __u8 protocol,
+			     __u32 *index)
+{
+	struct OF(svc_frontend) * frontend;
+
+	*index = word & SVC_KEY_INDEX_MASK;
+	frontend = bpf_map_lookup_elem(&OF(frontends), index);
+	return frontend && OF(has_key)(frontend, to, protocol) ? frontend : 0;
+}
+
+static __always_inline enum verdict OF(found)(const struct OF(svc_frontend) * frontend, __u32 index,
+					      struct frontend *found)
+{
+	found->target = *(volatile __u64 *)&frontend->target;
+	found->flags = frontend->flags;
+	found->index = index;
+	return TRANSLATED;
+}
+
+/* Looks at every word whose hash is that of the key. */
+static __always_inline enum verdict OF(search_keys)(const struct endpoint_address *to,
+						    __u8 protocol, struct frontend *found)
+{
+	const struct svc_key_bucket *bucket = OF(bucket_at)(0);
+	struct OF(svc_frontend) * frontend;
+	__u64 hash, mask, word;
+	__u32 index;
+
+	if (!bucket)
+		return NOT_A_SERVICE;
+	mask = bucket->way[SVC_KEY_MASK];
+	hash = OF(hash_key)(bucket->way[SVC_KEY_SEED], to, protocol);
+	for (int second = 0; second < 2; second++) {
+		bucket = OF(bucket_at)(svc_key_bucket_of(hash, mask, second));
+		for (int way = 0; bucket && way < SVC_KEY_WAYS; way++) {
+			word = *(volatile __u64 *)&bucket->way[way];
+			if (!svc_key_may_be(word, hash))
+				continue;
+			frontend = OF(frontend_of_word)(word, to, protocol, &index);
+			if (frontend)
+				return OF(found)(frontend, index, found);
+		}
+	}
+	return NOT_A_SERVICE;
+}
+
+/* When the first look has found nothing, but there may be something. */
+__noinline int OF(find_again)(const struct endpoint_address *to, __u32 protocol, __u32 filter,
+			      struct frontend *found)
+{
+	if (!to || !found)
+		return NOT_A_SERVICE;
+	for (int attempt = 0; attempt < 2; attempt++) {
+		if (OF(search_keys)(to, protocol, found) == TRANSLATED)
+			return TRANSLATED;
+		if (!(filter & SVC_FILTER_GUARDED))
+			return NOT_A_SERVICE;
+		let_writers_go_on();
+		/* The guard comes after the keys: if it is there, the key may be by now. */
+		if (OF(check_guard)(to) == NOT_A_SERVICE)
+			return NOT_A_SERVICE;
+	}
+	return NO_BACKEND;
+}
+
+/* One look into the filter for a destination that is no service, and hardly ever more. */
 static __always_inline enum verdict OF(find_frontend)(const struct endpoint_address *to,
 						      __u8 protocol, struct frontend *found)
 {
-	__u32 filter = look_into_filter(to);
-	struct OF(svc_key) key __attribute__((aligned(8))) = {};
+	__u32 filter = look_into_filter(to), index;
+	struct OF(svc_frontend) * frontend;
+	const struct svc_key_bucket *bucket;
+	__u64 hash, mask, word;
 
 	if (likely(!filter))
 		return STRANGER;
 	if (filter == SVC_FILTER_BACKEND)
 		return NOT_A_SERVICE;
-	OF(fill_key)(&key, to, protocol);
-	for (int attempt = 0; attempt < 2; attempt++) {
-		__u32 *index = bpf_map_lookup_elem(&OF(keys), &key);
-		struct OF(svc_frontend) * frontend;
-		__u32 at;
-
-		if (!index) {
-			if (!(filter & SVC_FILTER_GUARDED))
-				return NOT_A_SERVICE;
-			let_writers_go_on();
-			/* The guard comes after the keys: if it is there, the key may be by now. */
-			if (OF(check_guard)(to) == NOT_A_SERVICE)
-				return NOT_A_SERVICE;
-			continue;
-		}
-		at = *(volatile __u32 *)index;
-		let_writers_go_on();
-		frontend = bpf_map_lookup_elem(&OF(frontends), &at);
-		if (frontend && OF(same_key)(frontend, &key)) {
-			found->target = *(volatile __u64 *)&frontend->target;
-			found->flags = frontend->flags;
-			found->index = at;
-			return TRANSLATED;
-		}
+	bucket = OF(bucket_at)(0);
+	if (!bucket)
+		return NOT_A_SERVICE;
+	mask = bucket->way[SVC_KEY_MASK];
+	hash = OF(hash_key)(bucket->way[SVC_KEY_SEED], to, protocol);
+	bucket = OF(bucket_at)(svc_key_bucket_of(hash, mask, 0));
+	word = bucket ? word_with_hash(bucket, hash) : 0;
+	if (unlikely(!word)) {
+		bucket = OF(bucket_at)(svc_key_bucket_of(hash, mask, 1));
+		word = bucket ? word_with_hash(bucket, hash) : 0;
 	}
-	return NO_BACKEND;
+	let_writers_go_on();
+	if (likely(word)) {
+		frontend = OF(frontend_of_word)(word, to, protocol, &index);
+		if (likely(frontend))
+			return OF(found)(frontend, index, found);
+	} else if (!(filter & SVC_FILTER_GUARDED)) {
+		return NOT_A_SERVICE;
+	}
+	return OF(find_again)(to, protocol, filter, found);
 }
 
 /* May this socket use a frontend with source ranges? */

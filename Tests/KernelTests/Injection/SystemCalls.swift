@@ -103,7 +103,7 @@ extension Sandbox {
       // libbpf takes a failed probe for a missing feature; the verifier may need half a minute to
       // refuse what is left then.
       return try run(
-        arguments, input: input, by: disturbing(call, by: injection), seconds: 120)
+        arguments, input: input, by: disturbing(call, by: injection), seconds: 300)
     } catch {
       throw Failure("\(injection) at \(call): \(error)")
     }

@@ -5,6 +5,7 @@ import ServiceMaps
 struct InterruptedMaps {
   private let capacities: Capacities
   private var keys: [FrontendKey: UInt32] = [:]
+  private var keyTable: KeyTable
   private var frontends: [UInt32: FrontendRecord] = [:]
   private var lists: [UInt32: SlotRange] = [:]
   private var slots: [UInt32: Slot] = [:]
@@ -14,12 +15,16 @@ struct InterruptedMaps {
   /// The most entries of `kept` at any time.
   private(set) var mostKept = 0
 
-  init(_ capacities: Capacities) { self.capacities = capacities }
+  init(_ capacities: Capacities) {
+    self.capacities = capacities
+    keyTable = FamilyState(family: .v4, capacities: capacities).keys
+  }
 
   // MARK: Reading
 
   func read() -> FamilyState {
     var state = FamilyState(family: .v4, capacities: capacities)
+    state.keys = keyTable
     var end: UInt32 = 0
     for (key, index) in keys {
       guard let record = frontends[index], record.key == key else { continue }
@@ -104,8 +109,14 @@ struct InterruptedMaps {
     add(plan.insertKept) { $0.kept[$1.record] = $1.endpoint }
     add(plan.retargets) { $0.frontends[$1.index] = $1.record }
     add(plan.publishLists) { $0.lists[$1.list] = $1.range }
-    add(plan.insertKeys) { $0.keys[$1.record.key] = $1.index }
-    add(plan.deleteKeys) { $0.keys[$1.record.key] = nil }
+    add(plan.insertKeys) {
+      $0.keys[$1.record.key] = $1.index
+      $0.keyTable.store($1.word, at: $1.position)
+    }
+    add(plan.deleteKeys) {
+      $0.keys[$1.record.key] = nil
+      $0.keyTable.store(0, at: $1.position)
+    }
     add(plan.deleteKept) { $0.kept[$1] = nil }
     add(plan.releasedEndpoints) { $0.set($1) }
     add(plan.deletedServices) { $0.services[$1] = nil }

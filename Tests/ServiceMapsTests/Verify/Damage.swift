@@ -11,30 +11,44 @@ struct Damage: Sendable {
 
   private static let keys = [
     Damage(name: "a key is gone") { image, random in
-      guard let key = image.keys.keys.sorted().randomElement(using: &random) else { return false }
-      image.keys[key] = nil
-      image.forgetUnused()
-      return true
+      image.changeWord(&random) { $0 = 0 }
     },
     Damage(name: "a key that nobody asked for") { image, random in
-      guard let index = image.keys.values.sorted().randomElement(using: &random) else {
-        return false
-      }
-      image.keys[clusterIP(999)] = index
+      guard let index = image.keys.values.sorted().randomElement(using: &random),
+        var record = image.records[index]
+      else { return false }
+      let free = (image.records.keys.max() ?? 0) + 1
+      record.key = clusterIP(999)
+      image.records[free] = record
+      guard image.keyTable.insert(clusterIP(999), index: free) != nil else { return false }
+      image.findKeys()
       return true
     },
     Damage(name: "a key leads to another's record") { image, random in
-      guard let key = image.keys.keys.sorted().randomElement(using: &random),
-        let other = image.keys.values.sorted().first(where: { $0 != image.keys[key] })
-      else { return false }
-      image.keys[key] = other
-      image.forgetUnused()
-      return true
+      guard let other = image.keys.values.sorted().randomElement(using: &random) else {
+        return false
+      }
+      return image.changeWord(&random) { word in
+        let index = UInt64(KeyTable.index(in: word) == other ? other + 1 : other)
+        word = word & ~0xffffff | index
+      }
     },
     Damage(name: "a key leads out of the map") { image, random in
-      guard let key = image.keys.keys.sorted().randomElement(using: &random) else { return false }
-      image.keys[key] = 1 << 30
-      image.forgetUnused()
+      image.changeWord(&random) { $0 |= 0xfffff0 }
+    },
+    Damage(name: "a key that no program finds") { image, random in
+      let bit = UInt64.random(in: 24...63, using: &random)
+      return image.changeWord(&random) { $0 ^= 1 << bit }
+    },
+    Damage(name: "a key twice") { image, random in
+      guard let key = image.keys.keys.sorted().randomElement(using: &random),
+        let index = image.keys[key], image.keyTable.insert(key, index: index) != nil
+      else { return false }
+      image.findKeys()
+      return true
+    },
+    Damage(name: "another mask") { image, _ in
+      image.keyMask ^= 8
       return true
     },
   ]
@@ -204,20 +218,34 @@ struct Damage: Sendable {
       return true
     },
     Damage(name: "an entry that is none") { image, _ in
-      image.junk.append(.init(map: "keys", element: "00"))
+      image.junk.append(.init(map: "kept", element: "00"))
       return true
     },
   ]
 }
 
 extension FamilyImage {
-  /// Only what keys lead to is part of an image.
+  /// Only what words of keys lead to is part of an image.
   mutating func forgetUnused() {
-    let used = Set(keys.values)
+    let used = Set(keyTable.words.lazy.filter { $0 != 0 }.map { KeyTable.index(in: $0) })
     records = records.filter { used.contains($0.key) }
     let usedLists = Set(records.values.map(\.list))
     lists = lists.filter { usedLists.contains($0.key) }
     slots = slots.filter { usedLists.contains($0.key) }
+    findKeys()
+  }
+
+  fileprivate mutating func changeWord(
+    _ random: inout SeededGenerator, _ change: (inout UInt64) -> Void
+  ) -> Bool {
+    guard let key = keys.keys.sorted().randomElement(using: &random),
+      let position = position(of: key)
+    else { return false }
+    var word = keyTable.words[position]
+    change(&word)
+    keyTable.store(word, at: position)
+    forgetUnused()
+    return true
   }
 
   fileprivate mutating func changeRecord(

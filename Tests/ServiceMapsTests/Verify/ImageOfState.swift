@@ -5,7 +5,6 @@ extension FamilyImage {
   init(_ state: FamilyState) {
     self.init(family: state.family, capacities: state.capacities)
     for (index, record) in state.frontends {
-      keys[record.key] = index
       records[index] = Record(
         key: record.key, flags: record.flags, service: record.service, list: record.list)
       lists[record.list] = state.lists[record.list]
@@ -19,16 +18,20 @@ extension FamilyImage {
     services = state.services
     for (id, record) in services { policies[id] = Policy(record.policy) }
     guards = state.guards
+    keyTable = state.keys
+    findKeys()
   }
 
   /// As the kernel does it: fixes behind a plan.
   mutating func apply(_ fixes: FamilyFixes) {
-    for key in fixes.deleteKeys { keys[key] = nil }
+    for position in fixes.deleteKeys { keyTable.store(0, at: position) }
+    if let mask = fixes.keyMask { keyMask = mask }
     for fix in fixes.flags { records[fix.index]?.flags = fix.flags }
     for fix in fixes.policies { policies[fix.service] = Policy(fix.record.policy) }
     for id in fixes.deleteServices { services[id] = nil }
     for record in fixes.deleteKept { kept[record] = nil }
     if fixes.hasJunk { junk = [] }
+    forgetUnused()
   }
 
   /// Element by element, as `FamilyTables` does it: what a plan does not write stays as it is.
@@ -55,18 +58,14 @@ extension FamilyImage {
     ranges += plan.insertRanges
     for write in plan.insertKept { kept[write.record] = write.endpoint }
     for write in plan.newLists + plan.publishLists { lists[write.list] = write.range }
-    for write in plan.insertKeys { keys[write.record.key] = write.index }
-    for write in plan.deleteKeys { keys[write.record.key] = nil }
+    for write in plan.insertKeys { keyTable.store(write.word, at: write.position) }
+    for write in plan.deleteKeys { keyTable.store(0, at: write.position) }
     for write in plan.deleteRanges { ranges.removeAll { $0 == write } }
     guards.formUnion(plan.insertGuards)
     guards.subtract(plan.deleteGuards)
     for record in plan.deleteKept { kept[record] = nil }
     for id in plan.deletedServices { services[id] = nil }
-    // Only what keys lead to is part of an image.
-    let used = Set(keys.values)
-    records = records.filter { used.contains($0.key) }
-    let usedLists = Set(records.values.map(\.list))
-    lists = lists.filter { usedLists.contains($0.key) }
+    forgetUnused()
     slots = [:]
     for (list, range) in lists {
       slots[list] = (range.base..<range.base + range.count).map { memory[$0] }

@@ -57,6 +57,7 @@ import Testing
       let found = MapCheck.drift(of: maps(image, for: table), from: table)
       // Damage upon damage may take itself back.
       #expect(!found.isEmpty || names.count > 1, "\(comment)")
+      image.apply(FamilyFixes(ofKeys: image))
       let before = image
       var memory = image.slotsOfMap
       var rounds = 0
@@ -85,12 +86,8 @@ import Testing
   ) throws {
     guard isFirst else { return }
     var used = Set<UInt32>()
-    // A program goes on only from a record that is its key's.
     let records = Set(image.keys.values)
-    let led = Set(
-      image.keys.compactMap { key, index in
-        image.records[index].flatMap { $0.key == key ? $0.list : nil }
-      })
+    let led = Set(image.keys.values.compactMap { image.records[$0]?.list })
     for (list, range) in image.lists where led.contains(list) && image.slots[list] != nil {
       used.formUnion(range.base..<range.base + range.count)
     }
