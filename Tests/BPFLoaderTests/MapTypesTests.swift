@@ -9,8 +9,9 @@ import Testing
     let names = object.mapNames
     #expect(names.count == 32)
     for name in names {
-      let types = try #require(object.types(ofMap: name), "\(name)")
-      let definition = try #require(object.definition(ofMap: name))
+      let (found, definitions) = (object.types(ofMap: name), object.definition(ofMap: name))
+      let types = try #require(found, "\(name)")
+      let definition = try #require(definitions)
       #expect(types.key.size == definition.keySize, "\(name)")
       #expect(types.value.size == definition.valueSize, "\(name)")
       // Everything in it can be carried over.
@@ -21,13 +22,14 @@ import Testing
 
   @Test func membersAreWhereTheyAre() throws {
     let object = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
-    let socket = try #require(object.types(ofMap: "sockets")).value
+    let (sockets, services) = (object.types(ofMap: "sockets"), object.types(ofMap: "services4"))
+    let socket = try #require(sockets).value
     let cookie = try #require(socket.member("cookie"))
     #expect(cookie.offset == 56 && cookie.type == .integer(size: 8))
     let port = try #require(socket.member(["flow", "backend_port_be"]))
     #expect(port.offset == 34 && port.type == .integer(size: 2, isNetworkOrder: true))
     #expect(socket.member(["flow", "vip_be", "x"]) == nil)
-    let names = try #require(object.types(ofMap: "services4")).value
+    let names = try #require(services).value
     #expect(names.member("port_name")?.type.size == 64)
   }
 }

@@ -80,7 +80,7 @@ let allTests: [KernelTest] =
   + manifestTests + stateTests + historyTests + verifyTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + tortureTests + complaintTests + terminationTests + lostSocketTests
-  + recordReuseTests + socketLifeTests + flowTests + upgradeTests + growthTests
+  + recordReuseTests + socketLifeTests + flowTests + upgradeTests + growthTests + migrationTests
   + dnsTests + doctorTests + rightPlaceTests + accessTests + capabilityTests
   // The rules are the table's and do not depend on the kernel: once is enough.
   + (ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + familyRuleTests)

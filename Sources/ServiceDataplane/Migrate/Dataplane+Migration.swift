@@ -117,6 +117,13 @@ extension Dataplane {
     var isCarried = false
     if wasInterrupted {
       let header = try HeaderView(pinned: layout.nextHeader)
+      guard header["layout_version"] == UInt64(build.layoutVersion) else {
+        throw .refused(
+          "a socklb with layout \(header["layout_version"]) was killed while it carried the maps at "
+            + "\(pin) over, this is socklb \(ReleaseVersion.current) with layout "
+            + "\(build.layoutVersion)",
+          remedy: "run `upgrade` of that socklb first")
+      }
       isCarried = header["switching"] == UInt64(SVC_SWITCHING_CARRIED.rawValue)
     }
     if !isCarried {
