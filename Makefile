@@ -45,8 +45,9 @@ test-unit: build ## The tests that need neither root nor a kernel of their own
 test-kernel: build ## Kernel tests on this kernel; needs root, and nothing may be skipped
 	@KERNEL_TESTS=1 scripts/test.sh kernel
 
-soak: build ## What takes longer: a million sockets through the tables (root)
+soak: build ## What takes longer: a million sockets through the tables, 1,000 upgrades (root)
 	@SOCKETS=1000000 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter cilium_42649
+	@UPGRADES=1000 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter upgrade_between_two_builds
 
 test-vm: build ## Kernel tests on Debian's kernels in qemu
 	@scripts/test.sh vm

@@ -22,8 +22,10 @@ import Testing
   @Test func membersMoveComeAndGo() throws {
     let old = structure(8, ("a", 0, half), ("gone", 2, half), ("b", 4, word))
     let new = structure(12, ("b", 0, word), ("new", 4, word), ("a", 8, half), ("rest", 10, half))
-    #expect(try convert([1, 2, 9, 9, 3, 4, 5, 6], old, new) == [3, 4, 5, 6, 0, 0, 0, 0, 1, 2, 0, 0])
-    #expect(try convert([3, 4, 5, 6, 7, 7, 7, 7, 1, 2, 7, 7], new, old) == [1, 2, 0, 0, 3, 4, 5, 6])
+    #expect(
+      try convert([1, 2, 9, 9, 3, 4, 5, 6], old, new) == [3, 4, 5, 6, 0, 0, 0, 0, 1, 2, 0, 0])
+    #expect(
+      try convert([3, 4, 5, 6, 7, 7, 7, 7, 1, 2, 7, 7], new, old) == [1, 2, 0, 0, 3, 4, 5, 6])
   }
 
   @Test func equalLayoutsAreCopied() throws {

@@ -41,8 +41,11 @@ public struct Conversion: Hashable, Sendable {
     _ old: DataType, at from: Int, _ new: DataType, at to: Int, member: String
   ) throws(ConversionError) {
     switch (old, new) {
-    case (.integer(let size, let isSigned, let order), .integer(let newSize, let newSigned, let new)):
-      guard order == new || size == 1 && newSize == 1 else {
+    case (
+      .integer(let size, let isSigned, let order),
+      .integer(let newSize, let newSigned, let newOrder)
+    ):
+      guard order == newOrder || size == 1 && newSize == 1 else {
         throw ConversionError(member: member, what: "has another byte order")
       }
       if size == newSize && isSigned == newSigned {

@@ -80,10 +80,10 @@ extension Dataplane {
   static func refusal(
     _ layout: PinLayout, olderToo: Bool = true
   ) throws(DataplaneError) -> DataplaneError? {
-    let found = try HeaderView.layoutVersion(
-      Files.exists(layout.nextHeader) ? layout.nextHeader : layout.header)
+    let header = Files.exists(layout.nextHeader) ? layout.nextHeader : layout.header
+    let found = try HeaderView.layoutVersion(header)
     // Types are shown to CAP_SYS_ADMIN only; the layout's number, to all.
-    let version = (try? HeaderView(pinned: layout.header)).map {
+    let version = (try? HeaderView(pinned: header)).map {
       ReleaseVersion(packed: UInt32(truncatingIfNeeded: $0["version"]))
     }
     let isNewer = found > UInt32(SVC_LAYOUT_VERSION) || version.map { $0 > .current } ?? false
@@ -129,6 +129,12 @@ extension Dataplane {
     if !isCarried {
       changes = try MapChange.all(layout, open, layoutVersion: build.layoutVersion)
       guard wasInterrupted || !changes.isEmpty else { return nil }
+      if !wasInterrupted && Files.isDirectory(layout.next) {
+        throw .refused(
+          "the socklb that made the maps at \(pin) was killed while it replaced some of them by "
+            + "larger ones, and they have another layout than those of this one",
+          remedy: "let that socklb finish first: `upgrade`")
+      }
     }
     let names = open.mapNames
     if isCarried {

@@ -111,7 +111,8 @@ struct WordSums {
   }
 
   /// Adds a value to a sum, or takes it away.
-  func add(_ value: [UInt8], at from: Int, to sum: inout [UInt8], at to: Int, negated: Bool = false) {
+  func add(_ value: [UInt8], at from: Int, to sum: inout [UInt8], at to: Int, negated: Bool = false)
+  {
     for offset in words {
       let (a, b) = (Self.word(sum, to + offset), Self.word(value, from + offset))
       let total = negated ? a &- b : a &+ b
