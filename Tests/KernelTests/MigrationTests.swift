@@ -233,11 +233,18 @@ private func keepsTheTable(_ sandbox: Sandbox) throws {
   let kept = try [(frontends[20], Variant.v4.pod(9)), (frontends[80], Variant.v6.pod(9))].map {
     KeptEndpoint(service: $0.0.service, backend: try backend($0.1))
   }
-  func table(without count: Int) -> ServiceTable {
-    ServiceTable(
-      frontends: Array(frontends.dropFirst(count)), guardedAddresses: guarded, keptEndpoints: kept)
+  func table(without count: Int, isLeaving: Bool = true) -> ServiceTable {
+    var served = frontends
+    if !isLeaving {
+      for (number, endpoint) in zip([20, 80], kept) {
+        served[number].backends.append(endpoint.backend)
+      }
+    }
+    return ServiceTable(
+      frontends: Array(served.dropFirst(count)), guardedAddresses: guarded,
+      keptEndpoints: isLeaving ? kept : [])
   }
-  let dataplane = try sandbox.attach(table(without: 0))
+  let dataplane = try sandbox.attach(table(without: 0, isLeaving: false))
   // Something that was there and is gone leaves gaps and generations.
   for count in [10, 5] {
     try dataplane.tables.commit(dataplane.tables.prepare(table(without: count)))
