@@ -45,13 +45,14 @@ test-unit: build ## The tests that need neither root nor a kernel of their own
 test-kernel: build ## Kernel tests on this kernel; needs root, and nothing may be skipped
 	@KERNEL_TESTS=1 scripts/test.sh kernel
 
-# Minutes of torture, every fault and every kill instead of a random part of them.
+# Minutes of torture, 1,000 upgrades, every fault and every kill instead of a random part of them.
 TORTURE_SECONDS ?= 600
-soak: build ## What takes longer: a million sockets, torture, every fault and kill (root)
+soak: build ## What takes longer: sockets, upgrades, torture, faults and kills (root)
 	@SOCKETS=1000000 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter cilium_42649
 	@TORTURE_SECONDS=$(TORTURE_SECONDS) $(BIN)/socklb-kernel-tests --filter torture_
 	@FAULTS=all $(BIN)/socklb-kernel-tests --filter fault_in_
 	@FAULTS=all $(BIN)/socklb-kernel-tests --filter crash_
+	@UPGRADES=1000 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter upgrade_between_two_builds
 
 test-vm: build ## Kernel tests on Debian's kernels in qemu
 	@scripts/test.sh vm

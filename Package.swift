@@ -64,16 +64,21 @@ let package = Package(
     .testTarget(
       name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"],
       exclude: ["Fixtures"]),
+    .testTarget(name: "BPFLoaderTests", dependencies: ["BPFLoader", "BPFObject"]),
     .target(name: "SocketKit", path: "Tests/SocketKit"),
     // The same BPF programs with waits between their reads.
     .target(
       name: "BPFTestObject", dependencies: ["BPFObject"], path: "Tests/BPFTestObject",
       plugins: ["CompileBPF"]),
+    // The same BPF programs with another layout of their maps.
+    .target(
+      name: "BPFTestLayout", dependencies: ["BPFObject"], path: "Tests/BPFTestLayout",
+      plugins: ["CompileBPF"]),
     .executableTarget(
       name: "socklb-kernel-tests",
       dependencies: [
         "ServiceDataplane", "ServiceMaps", "BPFLoader", "BPFObject", "BPFTestObject",
-        "CServiceABI", "SocketKit",
+        "BPFTestLayout", "CServiceABI", "SocketKit",
       ],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
     .target(name: "HookKit", path: "Benchmarks/HookKit"),

@@ -14,8 +14,14 @@ struct CompileBPF: BuildToolPlugin {
         inputs.append(file)
       }
     }
+    let options: [String]
+    switch target.name {
     // Nanoseconds that readers wait, to see what writers do meanwhile: lib/test_delay.h.
-    let options = target.name == "BPFTestObject" ? ["-DSVC_TEST_DELAY=4000000"] : []
+    case "BPFTestObject": options = ["-DSVC_TEST_DELAY=4000000"]
+    // Other structs, to see that state of another layout is carried over: service_abi.h.
+    case "BPFTestLayout": options = ["-DSVC_TEST_LAYOUT"]
+    default: options = []
+    }
     return [
       .buildCommand(
         displayName: "Compiling BPF programs",

@@ -51,7 +51,7 @@ public final class BPFMap: Sendable {
         .layoutMismatch,
         "the map \(name) has keys of \(keySize) and values of \(valueSize) bytes, "
           + "this binary expects \(key) and \(value)",
-        remedy: "it was made by another version of socklb: `socklb detach` and `socklb attach`")
+        remedy: "it was made by another version of socklb: `socklb upgrade` carries it over")
     }
   }
 }

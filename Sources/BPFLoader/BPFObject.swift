@@ -33,6 +33,19 @@ public struct OpenObject: ~Copyable {
   /// What it wants a map to be; nil when it has no such map.
   public func definition(ofMap map: String) -> MapDefinition? { handle.definition(ofMap: map) }
 
+  /// What the keys and values of a map are; nil when the object does not say.
+  public func types(ofMap map: String) -> MapTypes? { handle.types(ofMap: map) }
+
+  /// How many elements a map has room for as it is now; nil when there is no such map.
+  public func maxEntries(ofMap map: String) -> Int? { handle.maxEntries(ofMap: map) }
+
+  /// Sets the first bytes of the constants (`const volatile`) of an object.
+  public func setFirstConstant(_ value: UInt32) throws(BPFError) {
+    if let errno = handle.setFirstConstant(value) {
+      throw .call("setting a constant of the BPF object \(name)", errno: errno)
+    }
+  }
+
   /// Loads no other programs than these: the rest may need what this kernel has not.
   public func loadOnly(_ programs: [String]) throws(BPFError) {
     if let errno = handle.loadOnly(programs) {

@@ -33,4 +33,15 @@ extension BPFMap {
     case .success(let structs): return structs
     }
   }
+
+  /// What its keys and values are (bpf_map_info.btf_id); takes CAP_SYS_ADMIN.
+  ///
+  /// - Returns: nil when the map was made without type information.
+  public func types() throws(BPFError) -> MapTypes? {
+    switch Calls.types(ofMap: descriptor.number) {
+    case .failure(let failure):
+      throw .call("reading the types of the map \(name)", errno: failure.errno)
+    case .success(let types): return types
+    }
+  }
 }

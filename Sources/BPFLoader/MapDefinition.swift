@@ -16,3 +16,10 @@ public struct MapDefinition: Hashable, Sendable {
     self.flags = flags
   }
 }
+
+extension MapDefinition {
+  /// BPF_MAP_TYPE_ARRAY or BPF_MAP_TYPE_PERCPU_ARRAY: every element is there, zero at first.
+  public var isArray: Bool { type == 2 || isPerCPU }
+  /// BPF_MAP_TYPE_PERCPU_ARRAY.
+  public var isPerCPU: Bool { type == 6 }
+}

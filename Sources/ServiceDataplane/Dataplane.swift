@@ -21,8 +21,12 @@ public struct Dataplane: Sendable {
       try Dataplane.checkAccess(pin: pin)
       throw .notAttached(pin: pin)
     }
-    tables = try KernelTables { name throws(BPFError) in
-      try BPFMap(pinned: layout.pin(ofMap: name))
+    do {
+      tables = try KernelTables { name throws(BPFError) in
+        try BPFMap(pinned: layout.pin(ofMap: name))
+      }
+    } catch {
+      throw Dataplane.explained(error, layout)
     }
   }
 
@@ -32,11 +36,9 @@ public struct Dataplane: Sendable {
   /// - Throws: when the maps were made by another version of socklb.
   public func checkLayout() throws(DataplaneError) {
     guard tables.layoutVersion == Dataplane.layoutVersion else {
-      throw .refused(
-        "the maps at \(pin) were made by socklb \(tables.version) and have layout "
-          + "\(tables.layoutVersion), this is socklb \(ReleaseVersion.current) with layout "
-          + "\(Dataplane.layoutVersion)",
-        remedy: "use the socklb that made them, or `socklb detach` and `socklb attach`")
+      throw .otherLayout(
+        pin, tables.version, tables.layoutVersion,
+        isNewer: tables.layoutVersion > Dataplane.layoutVersion)
     }
   }
 

@@ -5,7 +5,9 @@ import BPFLoader
 ///     DIR/header                    the map that says version, instance and generation
 ///     DIR/maps/NAME                 every other map
 ///     DIR/links/CGROUP-ID/HOOK      one link per hook and cgroup
-///     DIR/next/NAME                 larger maps that are about to take the place of DIR/maps/NAME
+///     DIR/links/CGROUP-ID/old-HOOK  one more, while maps of another layout take their place
+///     DIR/next/NAME                 maps that are about to take the place of DIR/maps/NAME; with
+///                                   `header`, they have another layout
 ///
 /// Everything is built in `DIR-new` and appears at `DIR` by one rename, so a directory at `DIR`
 /// is always complete.
@@ -21,6 +23,9 @@ struct PinLayout: Sendable {
   var next: String { directory + "/next" }
   /// Where `next` is built; it appears by one rename.
   var nextBuilding: String { directory + "/next-new" }
+  var nextHeader: String { next + "/header" }
+  /// How the names of second links begin.
+  static let second = "old-"
   func map(_ name: String) -> String { maps + "/" + name }
   /// The same for every map, `header` among them.
   func pin(ofMap name: String) -> String { name == "header" ? header : map(name) }

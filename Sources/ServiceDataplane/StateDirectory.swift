@@ -89,12 +89,24 @@ public struct StateDirectory: Sendable {
   /// - Throws: unless this directory is the one that `dataplane` was attached with. A lost or
   ///   wrong directory would look like "no objects" and wipe live services.
   public func checkOwner(of dataplane: Dataplane) throws(DataplaneError) {
+    try checkOwner(of: dataplane.tables.instance, pin: dataplane.pin)
+  }
+
+  /// The same, whatever the layout of the maps.
+  public func checkOwner(ofPinned pin: String) throws(DataplaneError) {
+    let header = try HeaderView(pinned: PinLayout(directory: pin).header)
+    try checkOwner(of: header.instance, pin: pin)
+  }
+
+  private func checkOwner(
+    of instance: KernelTables.Instance, pin: String
+  ) throws(DataplaneError) {
     let owner = try readOwner()
-    if owner?.instance == dataplane.tables.instance { return }
+    if owner?.instance == instance { return }
     throw .refused(
       owner == nil
-        ? "\(path) does not hold the state of what is attached at \(dataplane.pin)"
-        : "\(path) holds the state of another attach than the one at \(dataplane.pin)",
+        ? "\(path) does not hold the state of what is attached at \(pin)"
+        : "\(path) holds the state of another attach than the one at \(pin)",
       remedy: "name the right directory with --state or restore it; if it is lost for good, "
         + "`socklb detach` and `socklb attach` begin anew. Nothing was changed, what is attached "
         + "goes on")

@@ -83,6 +83,7 @@ let allTests: [KernelTest] =
   + churnTests + tortureTests + faultTests + crashTests + readerTests
   + complaintTests + terminationTests + lostSocketTests
   + recordReuseTests + socketLifeTests + flowTests + upgradeTests + growthTests
+  + migrationTests
   + dnsTests + doctorTests + rightPlaceTests + accessTests + capabilityTests
   // The rules are the table's and do not depend on the kernel: once is enough.
   + (ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + familyRuleTests)

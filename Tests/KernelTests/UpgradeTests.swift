@@ -83,7 +83,7 @@ let upgradeTests: [KernelTest] = [
     try check(said.errors.contains("what was missing to \(sandbox.cgroup): connect4"), said.all)
     try sandbox.succeed(["status"])
   },
-  KernelTest("upgrade_between_two_builds_while_clients_connect", inVM: false, timeLimit: 1200) {
+  KernelTest("upgrade_between_two_builds_while_clients_connect", inVM: false, timeLimit: 2400) {
     try upgradeUnderLoad($0, whole: Int(getenvText("UPGRADES")) ?? 20, switches: 1000)
   },
   KernelTest("upgrade_a_few_times_while_clients_connect") {

@@ -53,4 +53,30 @@ enum BatchReader {
       }
     }
   }
+
+  /// The same without types: some keys and values at a time, one after the other.
+  static func readRaw(
+    _ map: BPFMap, valueStride stride: Int,
+    _ visit: (_ keys: [UInt8], _ values: [UInt8], _ count: Int) throws(BPFError) -> Void
+  ) throws(BPFError) {
+    var limit = min(step, max(map.maxEntries, 1))
+    var cursor: [UInt8] = []
+    while true {
+      var keys = [UInt8](repeating: 0, count: limit * map.keySize)
+      var values = [UInt8](repeating: 0, count: limit * stride)
+      switch Calls.lookupBatch(
+        map.descriptor.number, cursor: &cursor, keySize: map.keySize, keys: &keys,
+        values: &values, limit: limit)
+      {
+      case .failure(let failure):
+        guard failure.errno == 28, limit < 1 << 22 else {
+          throw .call("reading the map \(map.name)", errno: failure.errno)
+        }
+        limit *= 4
+      case .success(let (count, more)):
+        if count > 0 { try visit(keys, values, count) }
+        if !more { return }
+      }
+    }
+  }
 }

@@ -78,9 +78,10 @@ extension Calls {
     return result < 0 ? (errno, Int(count)) : nil
   }
 
-  static func deleteBatch<K: BitwiseCopyable>(_ fd: Int32, keys: [K]) -> (errno: Int32, done: Int)?
-  {
-    var count = UInt32(keys.count)
+  static func deleteBatch<K: BitwiseCopyable>(
+    _ fd: Int32, keys: [K], count: Int? = nil
+  ) -> (errno: Int32, done: Int)? {
+    var count = UInt32(count ?? keys.count)
     var options = bpf_map_batch_opts()
     options.sz = MemoryLayout<bpf_map_batch_opts>.size
     // SAFETY: as above.

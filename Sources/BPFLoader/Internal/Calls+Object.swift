@@ -78,6 +78,34 @@ import Glibc
       valueSize: Int(bpf_map__value_size(map)), flags: bpf_map__map_flags(map))
   }
 
+  func types(ofMap name: String) -> MapTypes? {
+    guard let map = unsafe bpf_object__find_map_by_name(object, name),
+      let types = unsafe bpf_object__btf(object)
+    else { return nil }
+    let value = unsafe bpf_map__btf_value_type_id(map)
+    guard value != 0 else { return nil }
+    return unsafe MapTypes(
+      key: Calls.dataType(types, bpf_map__btf_key_type_id(map)),
+      value: Calls.dataType(types, value))
+  }
+
+  func maxEntries(ofMap name: String) -> Int? {
+    guard let map = unsafe bpf_object__find_map_by_name(object, name) else { return nil }
+    return Int(unsafe bpf_map__max_entries(map))
+  }
+
+  func setFirstConstant(_ value: UInt32) -> Int32? {
+    var size = 0
+    guard let map = unsafe bpf_object__find_map_by_name(object, ".rodata"),
+      let memory = unsafe bpf_map__initial_value(map, &size), size >= 4
+    else { return ENOENT }
+    // SAFETY: the memory is `size` bytes of libbpf's own, which it lets nobody write.
+    var bytes = unsafe Array(UnsafeRawBufferPointer(start: memory, count: size))
+    unsafe bytes.withUnsafeMutableBytes { unsafe $0.storeBytes(of: value, as: UInt32.self) }
+    let result = unsafe bpf_map__set_initial_value(map, &bytes, bytes.count)
+    return result < 0 ? -result : nil
+  }
+
   var mapNames: [String] {
     var names: [String] = []
     var map = unsafe bpf_object__next_map(object, nil)

@@ -35,6 +35,21 @@ import CKernel
     unsafe base.storeBytes(of: value, toByteOffset: offset, as: T.self)
   }
 
+  func bytes(at offset: Int, count: Int) -> [UInt8] {
+    precondition(offset >= 0 && count >= 0 && offset + count <= length)
+    // SAFETY: checked above.
+    return unsafe Array(UnsafeRawBufferPointer(start: base + offset, count: count))
+  }
+
+  func store(_ bytes: [UInt8], at offset: Int) {
+    precondition(offset >= 0 && offset + bytes.count <= length)
+    // SAFETY: checked above; what lies in the array does not overlap a mapping.
+    unsafe bytes.withUnsafeBytes { bytes in
+      guard let source = bytes.baseAddress else { return }
+      unsafe (base + offset).copyMemory(from: source, byteCount: bytes.count)
+    }
+  }
+
   /// Copies as much as both have. Nobody may write to either meanwhile.
   func copy(from other: MappedMemory) {
     // SAFETY: neither end is passed; two mappings of different maps do not overlap.

@@ -13,9 +13,14 @@ extension Dataplane {
     }
     let layout = PinLayout(directory: pin)
     if !Files.mayRead(layout.header) { try Dataplane.checkAccess(pin: pin) }
-    let tables = try KernelTables(isForReading: true) { name throws(BPFError) in
-      let path = name == "header" ? layout.header : layout.map(name)
-      return try BPFMap(pinned: path, readOnly: !Files.mayWrite(path))
+    let tables: KernelTables
+    do {
+      tables = try KernelTables(isForReading: true) { name throws(BPFError) in
+        let path = name == "header" ? layout.header : layout.map(name)
+        return try BPFMap(pinned: path, readOnly: !Files.mayWrite(path))
+      }
+    } catch {
+      throw Dataplane.explained(error, layout)
     }
     self.init(pin: pin, tables: tables)
   }

@@ -37,6 +37,10 @@ extension Dataplane {
   ) throws(DataplaneError) -> Dataplane {
     // Programs are loaded, which a change of the table alone does not need.
     try Capabilities.checkAttach()
+    // Elements are copied as they are, which they may be only if they mean the same.
+    if try Dataplane.migrate(pin: pin) != nil {
+      return try Dataplane(pin: pin).grow(to: capacities, after: after)
+    }
     try PinLayout.removePins(layout.nextBuilding)
     let object = try loadPrograms(CompiledObject.socklb.elf, capacities) {
       KernelTables.tableMaps.contains($0) ? nil : layout.pin(ofMap: $0)

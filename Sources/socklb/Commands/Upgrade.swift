@@ -7,8 +7,9 @@ struct Upgrade: ParsableCommand {
     discussion: """
       Each link changes from the old to the new program in one step, so no connect fails and \
       none is left untranslated. The maps stay, and with them the table, what sockets remember, \
-      session affinity and counters. Hooks that are missing are attached. When the programs are \
-      the same, nothing is done. What a newer release has attached is refused.
+      session affinity and counters. Maps that have another layout in this release are carried \
+      over, with everything that is in them. Hooks that are missing are attached. When the \
+      programs are the same, nothing is done. What a newer release has attached is refused.
       """)
 
   @OptionGroup var common: CommonOptions
@@ -21,6 +22,7 @@ struct Upgrade: ParsableCommand {
         throw DataplaneError.notAttached(pin: common.pin)
       }
       let state = common.stateDirectory
+      let isMigrated = try Self.migrate(common)
       let found = try Dataplane(pin: common.pin)
       try found.checkLayout()
       try state.checkOwner(of: found)
@@ -30,10 +32,42 @@ struct Upgrade: ParsableCommand {
       defer { withExtendedLifetime(lock) {} }
       let dataplane = try Dataplane(pin: common.pin)
       try state.checkOwner(of: dataplane)
-      if try !Self.makeWhole(dataplane, state, wanted: []) {
+      if try !Self.makeWhole(dataplane, state, wanted: []) && !isMigrated {
         Output.message("the programs are those of this binary; nothing was changed")
       }
     }
+  }
+
+  /// Carries maps of another layout over. For whoever does not hold the lock yet.
+  ///
+  /// - Parameter mayBegin: false: only what a killed command has begun.
+  /// - Returns: whether there were any.
+  static func migrate(
+    _ common: CommonOptions, mayBegin: Bool = true
+  ) throws(DataplaneError) -> Bool {
+    guard try Dataplane.needsMigration(pin: common.pin, mayBegin: mayBegin) else { return false }
+    let state = common.stateDirectory
+    // Before the lock, which would make the state directory.
+    try state.checkOwner(ofPinned: common.pin)
+    let lock = try state.lock {
+      Output.message("waiting for another socklb that changes \(state.path)")
+    }
+    defer { withExtendedLifetime(lock) {} }
+    try state.checkOwner(ofPinned: common.pin)
+    return try migrate(pin: common.pin, mayBegin: mayBegin)
+  }
+
+  /// The same for whoever holds it.
+  static func migrate(pin: String, mayBegin: Bool = true) throws(DataplaneError) -> Bool {
+    guard let migrated = try Dataplane.migrate(pin: pin, mayBegin: mayBegin) else { return false }
+    let maps = "\(migrated.maps.count) map\(migrated.maps.count == 1 ? "" : "s")"
+    Output.message(
+      migrated.wasInterrupted
+        ? "finished maps that were about to be carried over into layout "
+          + "\(Dataplane.layoutVersion)"
+        : "carried \(maps) of socklb \(migrated.version) over from layout "
+          + "\(migrated.layoutVersion) into layout \(Dataplane.layoutVersion)")
+    return true
   }
 
   /// Finishes what a killed command has begun, attaches what is missing, and replaces programs of

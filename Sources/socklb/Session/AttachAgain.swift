@@ -13,10 +13,12 @@ struct AttachAgain {
 
   func run() throws(DataplaneError) {
     let state = common.stateDirectory
+    let isMigrated = try Upgrade.migrate(pin: common.pin)
     let dataplane = try Dataplane(pin: common.pin)
     try dataplane.checkLayout()
     let kept = try state.readSettings()
-    let isChanged = try Upgrade.makeWhole(dataplane, state, wanted: wanted(dataplane, kept))
+    var isChanged = try Upgrade.makeWhole(dataplane, state, wanted: wanted(dataplane, kept))
+    isChanged = isChanged || isMigrated
     if isChanged || group != nil || capacity.changesLimits {
       try state.checkOwner(of: dataplane)
       try keep(dataplane, kept)

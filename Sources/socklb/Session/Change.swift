@@ -69,6 +69,7 @@ struct WriteSession {
     // Before the lock, which would make the state directory.
     guard Dataplane.isAttached(pin: common.pin) else { throw .notAttached(pin: common.pin) }
     let state = common.stateDirectory
+    _ = try Upgrade.migrate(common, mayBegin: false)
     let found = try Dataplane(pin: common.pin)
     try found.checkLayout()
     try state.checkOwner(of: found)

@@ -185,7 +185,12 @@ extension Sandbox {
         }
       }
       for _ in 0..<4 {
-        let reached = try destination(of: variant.vip(number), variant)
+        var reached = try destination(of: variant.vip(number), variant)
+        // A link whose pin is removed without more ends a moment later.
+        for _ in 0..<100 where allowed == ["nowhere"] && reached != "nowhere" {
+          sk_sleep(10)
+          reached = try destination(of: variant.vip(number), variant)
+        }
         try check(
           allowed.contains(reached),
           "service \(number) leads to \(reached), not to \(allowed.sorted()), after \(what())")

@@ -15,11 +15,22 @@
 #include <linux/types.h>
 #endif
 
-/* Raised whenever a struct, a map or the meaning of a field changes. */
+/*
+ * Raised whenever a struct, a map or the meaning of a field changes. State of an older layout is
+ * carried over by the names of members: a member whose meaning changes gets another name.
+ * The test layout was never released: members that are new, moved, wider or narrower.
+ */
+#ifndef SVC_TEST_LAYOUT
 #define SVC_LAYOUT_VERSION 3
-
-/* Longest namespace, Service name and port name (RFC 1123 label: 63) with its NUL. */
-#define SVC_NAME_SIZE 64
+#define SVC_NAME_SIZE 64 /* RFC 1123 label (63) with its NUL */
+#define SVC_TEST_MEMBER(type)
+#define SVC_TEST_TYPE(type, other) type
+#else
+#define SVC_LAYOUT_VERSION 1
+#define SVC_NAME_SIZE 72
+#define SVC_TEST_MEMBER(type) type test_member;
+#define SVC_TEST_TYPE(type, other) other
+#endif
 
 /* How many translations a socket remembers beyond the one in its record; a power of two. */
 #define SVC_MORE_FLOWS 16
@@ -151,6 +162,7 @@ struct svc_frontend4 {
 	__be16 port_be;
 	__u8 protocol;
 	__u8 zero_key;
+	SVC_TEST_MEMBER(__u64)
 	__u64 target;
 	__u32 flags;
 	__u32 zero;
@@ -161,6 +173,7 @@ struct svc_frontend6 {
 	__be16 port_be;
 	__u8 protocol;
 	__u8 zero_key;
+	SVC_TEST_MEMBER(__u64)
 	__u32 flags;
 	__u64 target;
 };
@@ -175,6 +188,7 @@ struct svc_slot4 {
 	__be32 addr_be;
 	__be16 port_be;
 	__u16 zero;
+	SVC_TEST_MEMBER(__u32)
 	__u32 endpoint;	  /* index into endpoints4 */
 	__u32 generation; /* of that endpoint when the slot was written */
 };
@@ -206,7 +220,7 @@ struct svc_endpoint {
  * the loader reads it.
  */
 struct svc_kept4 {
-	__u32 service;
+	SVC_TEST_TYPE(__u32, __u64) service;
 	__be32 addr_be;
 	__be16 port_be;
 	__u16 zero;
@@ -227,8 +241,8 @@ struct svc_service {
 	__u32 affinity;		/* enum svc_affinity */
 	__u32 affinity_timeout; /* seconds */
 	__u32 protocol;
-	__u32 algorithm; /* enum svc_algorithm */
-	__u32 terminate; /* enum svc_terminate */
+	__u32 algorithm;		      /* enum svc_algorithm */
+	SVC_TEST_TYPE(__u32, __u8) terminate; /* enum svc_terminate */
 };
 
 /*
@@ -236,9 +250,9 @@ struct svc_service {
  * frontend says so.
  */
 struct svc_policy {
-	__u32 affinity_timeout; /* seconds; 0: no session affinity */
-	__u32 algorithm;	/* enum svc_algorithm */
-	__u64 next;		/* round robin: how many choices were made; written by programs */
+	SVC_TEST_TYPE(__u32, __u64) affinity_timeout; /* seconds; 0: no session affinity */
+	__u32 algorithm;			      /* enum svc_algorithm */
+	__u64 next; /* round robin: how many choices were made; written by programs */
 };
 
 /*
@@ -247,16 +261,16 @@ struct svc_policy {
  */
 struct svc_affinity_key {
 	__u64 client;
-	__u32 service;
-	__u32 family; /* 4 or 6 */
+	SVC_TEST_TYPE(__u32, __u64) service;
+	SVC_TEST_TYPE(__u32, __u64) family; /* 4 or 6 */
 };
 
 struct svc_affinity {
 	__u64 last_used; /* CLOCK_MONOTONIC, nanoseconds */
 	__u32 endpoint;
 	__u32 generation;
-	__u32 position; /* in the list, where it was last seen */
-	__u32 by_cgroup;
+	SVC_TEST_TYPE(__u32, __u64) position; /* in the list, where it was last seen */
+	SVC_TEST_TYPE(__u32, __u64) by_cgroup;
 };
 
 /* guards4, guards6: HASH; every port of these addresses that is no frontend is refused. */
@@ -314,12 +328,14 @@ struct svc_range6 {
  * namespace's routing chooses for a socket that is not bound. All zero: none.
  */
 struct svc_source {
+	SVC_TEST_MEMBER(__u32)
 	__be32 addr4_be;
 	__be32 addr6_be[4];
 };
 
 /* counters4, counters6: PERCPU_ARRAY by service port id. */
 struct svc_counters {
+	SVC_TEST_MEMBER(__u64)
 	__u64 translated; /* connects and datagrams sent on to a backend */
 	__u64 refused;	  /* refused because there was no backend */
 	__u64 denied;	  /* refused because of the source ranges */
@@ -327,8 +343,9 @@ struct svc_counters {
 
 /* header: ARRAY with one element, mmapped. */
 struct svc_header {
-	__u32 layout_version;
-	__u32 grace_pending; /* 1: something was deleted and no grace period has passed since */
+	__u32 layout_version; /* first in every layout: it tells which one this is */
+	__u32 grace_pending;  /* 1: something was deleted and no grace period has passed since */
+	SVC_TEST_MEMBER(__u64)
 	__u64 generation;    /* odd while a writer is at work, even when the table is at rest */
 	__u64 instance_high; /* drawn at random by attach; the state directory holds the same */
 	__u64 instance_low;
@@ -337,7 +354,14 @@ struct svc_header {
 	__u32 map_set;	  /* raised when pinned maps are replaced by others */
 	__u64 grown_at;	  /* seconds since 1970; 0: never */
 	__u32 version; /* of the socklb whose programs these are: major << 16 | minor << 8 | patch */
-	__u32 switching; /* 1: links are being given other programs; some may have them already */
+	__u32 switching; /* enum svc_switching */
+};
+
+enum svc_switching {
+	/* Links are being given other programs; some may have them already. */
+	SVC_SWITCHING_LINKS = 1,
+	/* Everything was carried over into maps of this layout; the old ones are used no more. */
+	SVC_SWITCHING_CARRIED = 2,
 };
 
 /*
@@ -348,6 +372,7 @@ struct svc_header {
 struct svc_flow {
 	__be32 vip_be[4];
 	__be32 backend_be[4];
+	SVC_TEST_MEMBER(__u64)
 	__be16 vip_port_be;
 	__be16 backend_port_be; /* 0: this flow is unused */
 	__u32 service;
