@@ -40,7 +40,8 @@
 	} map SEC(".maps")
 
 #define FAMILY_MAPS(family)                                                                        \
-	ARRAY_MAP(keys##family, BPF_MAP_TYPE_ARRAY, struct svc_key_bucket, BPF_F_MMAPABLE, 65537); \
+	ARRAY_MAP(keys##family, BPF_MAP_TYPE_ARRAY, struct svc_key_bucket, BPF_F_MMAPABLE,         \
+		  131073);                                                                         \
 	ARRAY_MAP(frontends##family, BPF_MAP_TYPE_ARRAY, struct svc_frontend##family,              \
 		  BPF_F_MMAPABLE, 262144);                                                         \
 	ARRAY_MAP(lists##family, BPF_MAP_TYPE_ARRAY, __u64, BPF_F_MMAPABLE, 262144);               \

@@ -55,7 +55,7 @@ import Testing
         first += 1
       }
     }
-    #expect(first > count * 9 / 10)
+    #expect(first > count * 98 / 100)
   }
 
   @Test func aKeyWhoseWaysAreTakenHasNoPlace() throws {
