@@ -76,7 +76,7 @@ let allTests: [KernelTest] =
   + reconnectTests
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
-  + commandTests + socketDumpTests
+  + commandTests + socketDumpTests + traceTests + traceReaderTests
   + manifestTests + stateTests + historyTests + verifyTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + tortureTests + complaintTests + terminationTests + lostSocketTests

@@ -9,12 +9,15 @@ public enum CompiledObject: String, Sendable {
   case sockets
   /// An iterator over open files: files.bpf.c.
   case files
+  /// What becomes of TCP connections: outcomes.bpf.c.
+  case outcomes
 
   private var base64: StaticString {
     switch self {
     case .socklb: EmbeddedObject.socklb
     case .sockets: EmbeddedObject.sockets
     case .files: EmbeddedObject.files
+    case .outcomes: EmbeddedObject.outcomes
     }
   }
 

@@ -41,6 +41,13 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	unsigned short sk_protocol;
+	int sk_err;
+};
+
+struct tcp_sock {
+	__u32 total_retrans;
+	__u64 bytes_acked;
+	__u64 bytes_received;
 };
 
 struct mptcp_sock {

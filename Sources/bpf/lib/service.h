@@ -22,9 +22,12 @@ enum verdict {
 /* What a destination leads to. */
 struct frontend {
 	__u64 target; /* service << 32 | list */
-	__u32 flags;  /* enum svc_frontend_flags */
+	__u32 flags;  /* enum svc_frontend_flags, CHOSEN_BY_AFFINITY */
 	__u32 index;
 };
+
+/* In `flags` of a copy: the client came back to the backend it had, for those who trace. */
+#define CHOSEN_BY_AFFINITY (1u << 31)
 
 /* The backend that was chosen. */
 struct choice {

@@ -16,7 +16,7 @@
 #endif
 
 /* Raised whenever a struct, a map or the meaning of a field changes. */
-#define SVC_LAYOUT_VERSION 2
+#define SVC_LAYOUT_VERSION 3
 
 /* Longest namespace, Service name and port name (RFC 1123 label: 63) with its NUL. */
 #define SVC_NAME_SIZE 64
@@ -429,5 +429,7 @@ enum svc_event {
 	SVC_EVENT_FLOW_GIVEN_UP = 3,
 	SVC_EVENTS = 4,
 };
+
+#include "trace_abi.h"
 
 #endif
