@@ -131,7 +131,7 @@ static __always_inline int begin(struct sock *sk, __u64 cookie, const struct end
 	watched->decision.hook = sk->__sk_common.skc_family == AF_INET ? SVC_TRACE_CONNECT4
 								       : SVC_TRACE_CONNECT6;
 	watched->decision.pid = bpf_get_current_pid_tgid() >> 32;
-	watched->decision.netns = sk->__sk_common.skc_net.net->ns.inum;
+	watched->decision.netns = sk->__sk_common.skc_net.net->net_cookie;
 	bpf_get_current_comm(watched->decision.command, sizeof(watched->decision.command));
 	return wants(reader(), &watched->decision);
 }

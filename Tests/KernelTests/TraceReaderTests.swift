@@ -170,10 +170,12 @@ let traceReaderTests: [KernelTest] = [
     _ = try dataplane.upgrade()
     try Socket(.v4, SK_UDP).send("x", to: new)
     sk_sleep(200)
-    try checkEqual(try trace.lines.count, 3, "lines: \(try trace.lines)")
+    let lines = try trace.lines
+    try checkEqual(lines.count, 3, "lines: \(lines)")
     _ = try Dataplane.detach(pin: sandbox.pin)
     try checkEqual(trace.process.wait(seconds: 10), 1, "the trace of what is detached")
-    try check(try trace.messages.contains("the data plane was detached"), try trace.messages)
+    let messages = try trace.messages
+    try check(messages.contains("the data plane was detached"), messages)
     withExtendedLifetime(udp) {}
   },
   KernelTest("trace_ends_by_count_time_and_when_nobody_reads") { sandbox in
@@ -228,7 +230,7 @@ extension Pods {
   fileprivate func acceptDatagram() throws -> Bool {
     for descriptor in descriptors {
       var buffer = [UInt8](repeating: 0, count: 16)
-      if recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT.rawValue)) > 0 { return true }
+      if recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT)) > 0 { return true }
     }
     return false
   }

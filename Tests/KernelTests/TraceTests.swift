@@ -42,7 +42,8 @@ private func tracesOf(_ variant: Variant) -> [KernelTest] {
       try trace.await(connect, "test/dns:dns", "/UDP", "(random, 1 of 2)")
       try trace.await(connect, "test/dns:dns", "(the socket's, from before; there are 2)")
       try trace.end()
-      try checkEqual(try trace.lines.count, 9, "lines: \(try trace.lines)")
+      let lines = try trace.lines
+      try checkEqual(lines.count, 9, "lines: \(lines)")
       try check(try trace.messages.contains("9 lines, 0 decisions and 0 outcomes lost"), "summary")
       withExtendedLifetime((pods, udp, writer, connected)) {}
     },
@@ -77,7 +78,8 @@ private func tracesOf(_ variant: Variant) -> [KernelTest] {
       try trace.await(
         ":81/TCP test/web -> refused: no such port of the Service (ECONNREFUSED)")
       try trace.end()
-      try checkEqual(try trace.lines.count, 5, "lines: \(try trace.lines)")
+      let lines = try trace.lines
+      try checkEqual(lines.count, 5, "lines: \(lines)")
       withExtendedLifetime(pods) {}
     },
     KernelTest("trace_\(variant)_says_what_became_of_a_connection", timeLimit: 90) { sandbox in

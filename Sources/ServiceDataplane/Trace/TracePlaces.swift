@@ -4,21 +4,19 @@ import ServiceMaps
 /// and network namespace.
 struct TracePlaces {
   private var pods: [UInt64: PodOfProcess?] = [:]
-  private var namespaces: [UInt32: String] = [:]
-  private var namespacesRead: UInt64 = 0
-
-  /// - Parameter hostCookie: of the network namespace that attach ran in; 0: not known.
-  init(hostCookie: UInt64) {
-    let own = NetworkNamespaces.ownCookie
-    let path = hostCookie != 0 && hostCookie == own ? "/proc/self/ns/net" : "/proc/1/ns/net"
-    if let inode = Files.inode(path) { hostInode = UInt32(truncatingIfNeeded: inode) }
-  }
-
-  private var hostInode: UInt32 = 0
+  /// By cookie.
+  private var namespaces: [UInt64: TraceRender.Place] = [:]
+  private var walked: UInt64 = 0
+  private let hostCookie: UInt64
   private static let named = "/run/netns"
 
+  /// - Parameter hostCookie: of the network namespace that attach ran in; 0: not known.
+  init(hostCookie: UInt64) { self.hostCookie = hostCookie }
+
   mutating func place(of decision: TraceDecision) -> TraceRender.Place {
-    TraceRender.Place(pod: pod(decision), namespaceName: name(decision.namespace))
+    var place = namespace(of: decision)
+    place.pod = pod(decision)
+    return place
   }
 
   private mutating func pod(_ decision: TraceDecision) -> PodOfProcess? {
@@ -36,17 +34,35 @@ struct TracePlaces {
     return pod
   }
 
-  private mutating func name(_ inode: UInt32) -> String? {
-    if inode == hostInode { return "host" }
-    if let name = namespaces[inode] { return name }
+  /// A namespace has a cookie in the kernel and an inode to everybody else; who wants to know both
+  /// has to go there.
+  private mutating func namespace(of decision: TraceDecision) -> TraceRender.Place {
+    if let known = namespaces[decision.namespace] { return known }
+    add("/proc/\(decision.process.pid)/ns/net")
+    if let known = namespaces[decision.namespace] { return known }
+    // The process has ended, or its socket is from elsewhere.
     let now = Clock.monotonicNanoseconds
-    if now - namespacesRead < 1_000_000_000 { return nil }
-    namespacesRead = now
-    for name in (try? Files.list(Self.named)) ?? [] {
-      if let inode = Files.inode(Self.named + "/" + name) {
-        namespaces[UInt32(truncatingIfNeeded: inode)] = name
-      }
+    if now - walked < 5_000_000_000 { return TraceRender.Place(namespaceName: host(decision)) }
+    walked = now
+    for path in (try? NetworkNamespaces.paths()) ?? [] { add(path) }
+    for name in (try? Files.list(Self.named)) ?? [] { add(Self.named + "/" + name) }
+    return namespaces[decision.namespace] ?? TraceRender.Place(namespaceName: host(decision))
+  }
+
+  private func host(_ decision: TraceDecision) -> String? {
+    hostCookie != 0 && decision.namespace == hostCookie ? "host" : nil
+  }
+
+  private mutating func add(_ path: String) {
+    guard let inode = Files.inode(path),
+      let cookie = NetworkNamespaces.cookie(of: path, inode: inode)
+    else { return }
+    if namespaces.count >= 1 << 16 { namespaces.removeAll() }
+    let name = ((try? Files.list(Self.named)) ?? []).first {
+      Files.inode(Self.named + "/" + $0) == inode
     }
-    return namespaces[inode]
+    namespaces[cookie] = TraceRender.Place(
+      namespaceName: hostCookie != 0 && cookie == hostCookie ? "host" : name,
+      namespaceInode: UInt32(truncatingIfNeeded: inode))
   }
 }

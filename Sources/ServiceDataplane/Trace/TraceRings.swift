@@ -16,7 +16,7 @@ struct TraceRings {
   private static let readers = MemoryLayout<svc_tracing>.offset(of: \.tracer) ?? 8
   private static let stride = MemoryLayout<svc_tracer>.stride
   private static let lostOffset = MemoryLayout<svc_tracer>.offset(of: \.lost) ?? 8
-  private static let ownerOffset = MemoryLayout<svc_tracer>.offset(of: \.owner) ?? 36
+  private static let ownerOffset = MemoryLayout<svc_tracer>.offset(of: \.owner) ?? 40
   private static let filterOffset = MemoryLayout<svc_tracer>.offset(of: \.cgroup) ?? 16
 
   init(_ layout: PinLayout) throws(BPFError) {

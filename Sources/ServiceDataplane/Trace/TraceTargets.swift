@@ -20,15 +20,22 @@ extension Cgroup {
 }
 
 extension TraceReader {
-  /// The inode of a network namespace: a number, a name in /run/netns, or a file.
-  public static func namespace(_ text: String) throws(DataplaneError) -> UInt32 {
-    if let number = UInt32(text) { return number }
-    let path = text.contains("/") ? text : "/run/netns/" + text
+  /// The cookie of a network namespace that is named by its inode, by a name in /run/netns, or by
+  /// a file.
+  public static func namespace(_ text: String) throws(DataplaneError) -> UInt64 {
+    var path = text.contains("/") ? text : "/run/netns/" + text
+    if let number = UInt64(text) {
+      path = try NetworkNamespaces.paths().first { Files.inode($0) == number } ?? path
+    }
     guard let inode = Files.inode(path) else {
       throw .refused(
-        "there is no network namespace \(path)",
-        remedy: "name one of /run/netns, a file such as /proc/PID/ns/net, or an inode")
+        "there is no network namespace \(text)",
+        remedy: "name one of /run/netns, a file such as /proc/PID/ns/net, or the inode of one that "
+          + "a process is in")
     }
-    return UInt32(truncatingIfNeeded: inode)
+    guard let cookie = NetworkNamespaces.cookie(of: path, inode: inode) else {
+      throw .notPermitted(missing: ["CAP_SYS_ADMIN"])
+    }
+    return cookie
   }
 }

@@ -65,8 +65,8 @@ public struct TraceDecision: Hashable, Sendable {
   public var cgroup: UInt64
   /// In the first pid namespace.
   public var process: SocketProcess
-  /// Inode of the socket's network namespace.
-  public var namespace: UInt32
+  /// Cookie of the socket's network namespace.
+  public var namespace: UInt64
   public var hook: Hook
   /// The IP protocol number.
   public var transport: UInt8
@@ -83,7 +83,7 @@ public struct TraceDecision: Hashable, Sendable {
 
   public init(
     time: UInt64, cookie: UInt64, cgroup: UInt64 = 0, process: SocketProcess,
-    namespace: UInt32 = 0, hook: Hook, transport: UInt8, vip: IPAddress, vipPort: UInt16,
+    namespace: UInt64 = 0, hook: Hook, transport: UInt8, vip: IPAddress, vipPort: UInt16,
     backend: Backend?, service: UInt32, reason: Reason, candidates: UInt32 = 0
   ) {
     self.time = time

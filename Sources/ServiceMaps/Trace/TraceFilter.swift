@@ -17,8 +17,8 @@ public struct TraceFilter: Hashable, Sendable {
   public var pid: UInt32?
   /// Also of what is below it.
   public var cgroup: CgroupPlace?
-  /// Inode of a network namespace.
-  public var namespace: UInt32?
+  /// Cookie of a network namespace.
+  public var namespace: UInt64?
   public var failuresOnly = false
   public var sample: TraceSample?
 

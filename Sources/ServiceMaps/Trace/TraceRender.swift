@@ -9,10 +9,15 @@ public struct TraceRender: Sendable {
     public var pod: PodOfProcess?
     /// `host`, or the name in /run/netns.
     public var namespaceName: String?
+    /// nil: not known.
+    public var namespaceInode: UInt32?
 
-    public init(pod: PodOfProcess? = nil, namespaceName: String? = nil) {
+    public init(
+      pod: PodOfProcess? = nil, namespaceName: String? = nil, namespaceInode: UInt32? = nil
+    ) {
       self.pod = pod
       self.namespaceName = namespaceName
+      self.namespaceInode = namespaceInode
     }
   }
 
@@ -81,10 +86,12 @@ public struct TraceRender: Sendable {
       if let container = pod.container { output.append("/" + container.prefix(12)) }
     } else if let name = place.namespaceName {
       output.append(name == "host" ? name : "netns:" + SocketDump.word(name))
-    } else {
+    } else if let inode = place.namespaceInode {
       output.append("net:[")
-      output.append(number: decision.namespace)
+      output.append(number: inode)
       output.append("]")
+    } else {
+      output.append("-")
     }
     output.append(" ")
     output.append(number: decision.process.pid)
@@ -237,6 +244,8 @@ public struct TraceRender: Sendable {
     output.append(",\"networkNamespace\":{\"name\":")
     text(place.namespaceName)
     output.append(",\"inode\":")
+    if let inode = place.namespaceInode { output.append(number: inode) } else { text(nil) }
+    output.append(",\"cookie\":")
     output.append(number: decision.namespace)
     output.append("},\"hook\":\"")
     output.append(decision.hook.rawValue)

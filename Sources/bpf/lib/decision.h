@@ -2,9 +2,6 @@
 /* Writing down what was decided, for those who trace. Rare functions: nobody else runs them. */
 #pragma once
 
-#include <bpf/bpf_core_read.h>
-
-#include "kernel.h"
 #include "service.h"
 #include "sockets.h"
 #include "trace.h"
@@ -20,23 +17,6 @@ struct request {
 	__u32 flags; /* enum svc_flow_flags, of a flow that begins */
 	__u32 is_service;
 };
-
-/* The inode of the socket's network namespace. `sk` may be read only through a helper. */
-static __always_inline __u32 netns_of(struct bpf_sock *sk)
-{
-	struct bpf_sock *volatile spilled = sk;
-	struct net *net = 0;
-	__u64 address = 0;
-	__u32 inode = 0;
-
-	bpf_probe_read_kernel(&address, sizeof(address), (const void *)&spilled);
-	bpf_probe_read_kernel(&net, sizeof(net),
-			      (void *)(address + bpf_core_field_offset(struct sock,
-								       __sk_common.skc_net.net)));
-	bpf_probe_read_kernel(&inode, sizeof(inode),
-			      (void *)((__u64)net + bpf_core_field_offset(struct net, ns.inum)));
-	return inode;
-}
 
 /* Notes with the socket how its backend was chosen: outcomes.bpf.c tells it if the connect fails. */
 static __noinline int note_why(__u64 cookie, __u32 why)
@@ -148,12 +128,11 @@ static __always_inline int write_down(struct bpf_sock_addr *ctx, const struct re
 	__u32 result = how >> 8;
 
 	event.time = bpf_ktime_get_ns();
-	event.cookie = bpf_get_socket_cookie(ctx);
+	event.cookie = request->cookie ?: bpf_get_socket_cookie(ctx);
 	event.cgroup = bpf_get_current_cgroup_id();
 	event.pid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(event.command, sizeof(event.command));
-	if (ctx->sk)
-		event.netns = netns_of(ctx->sk);
+	event.netns = bpf_get_netns_cookie(ctx);
 	copy_words(event.vip_be, request->to.w);
 	event.vip_port_be = request->to.port_be;
 	event.service = request->frontend.target >> 32;

@@ -49,7 +49,8 @@ final class TraceCommand {
   /// Ends it as Ctrl-C does; everything it has said is there then.
   func end(line: Int = #line, file: String = #fileID) throws {
     kill(process.pid, SIGINT)
-    try checkEqual(
-      process.wait(seconds: 10), 0, "socklb trace: \(try messages)", line: line, file: file)
+    let code = process.wait(seconds: 10)
+    let said = try messages
+    try checkEqual(code, 0, "socklb trace: \(said)", line: line, file: file)
   }
 }

@@ -32,8 +32,8 @@ struct svc_tracer {
 	__u64 until; /* CLOCK_MONOTONIC, nanoseconds; 0: nobody */
 	__u64 lost;  /* decisions that the ring had no room for */
 	__u64 cgroup;
+	__u64 netns;	    /* cookie */
 	__u32 cgroup_level; /* how deep it lies; the root is 0 */
-	__u32 netns;	    /* inode */
 	__u32 pid;
 	__u32 owner;  /* process id of the reader */
 	__u32 flags;  /* enum svc_trace_flags */
@@ -46,7 +46,6 @@ struct svc_tracer {
 	__be32 backend_be[4];
 	__be16 backend_port_be; /* 0: any */
 	__u16 zero;
-	__u32 zero2;
 };
 
 /*
@@ -92,19 +91,20 @@ struct svc_trace_event {
 	__u64 time; /* CLOCK_MONOTONIC */
 	__u64 cookie;
 	__u64 cgroup;
+	__u64 netns; /* cookie */
 	__be32 vip_be[4]; /* IPv4 is ::ffff:a.b.c.d */
 	__be32 backend_be[4];
 	__be16 vip_port_be;
 	__be16 backend_port_be; /* 0: refused */
 	__u32 service;		/* in the tables of the VIP's family; means nothing when guarded */
 	__u32 pid;		/* in the first pid namespace */
-	__u32 netns;		/* inode */
 	__u32 candidates;	/* how many endpoints the list had */
 	__u8 protocol;
 	__u8 hook; /* enum svc_trace_hook */
 	__u8 why;  /* enum svc_trace_why */
 	__u8 zero;
 	char command[16];
+	__u32 zero2;
 };
 
 /* svc_trace_outcome.result */
