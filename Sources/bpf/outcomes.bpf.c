@@ -128,8 +128,8 @@ static __always_inline int begin(struct sock *sk, __u64 cookie, const struct end
 	watched->decision.service = service_of(flow);
 	watched->decision.why = flow->service >> SVC_FLOW_WHY_SHIFT & SVC_FLOW_WHY_MASK;
 	watched->decision.protocol = IPPROTO_TCP;
-	watched->decision.hook = sk->__sk_common.skc_family == AF_INET ? SVC_TRACE_CONNECT4
-								       : SVC_TRACE_CONNECT6;
+	watched->decision.hook =
+		sk->__sk_common.skc_family == AF_INET ? SVC_TRACE_CONNECT4 : SVC_TRACE_CONNECT6;
 	watched->decision.pid = bpf_get_current_pid_tgid() >> 32;
 	watched->decision.netns = sk->__sk_common.skc_net.net->net_cookie;
 	bpf_get_current_comm(watched->decision.command, sizeof(watched->decision.command));

@@ -47,32 +47,6 @@ static __always_inline int refuse(enum verdict verdict)
 	return deny(ECONNREFUSED);
 }
 
-static __always_inline enum verdict find_frontend(const struct endpoint_address *to,
-						  int hook_family, __u8 protocol,
-						  struct frontend *found)
-{
-	if (hook_family == 4 || is_mapped(to->w))
-		return find_frontend4(to, protocol, found);
-	return find_frontend6(to, protocol, found);
-}
-
-static __always_inline enum verdict pick_backend(struct bpf_sock_addr *ctx, __u64 cookie,
-						 const struct endpoint_address *to, int hook_family,
-						 const struct frontend *frontend,
-						 struct choice *choice)
-{
-	if (hook_family == 4 || is_mapped(to->w))
-		return pick_backend4(ctx, cookie, frontend, choice);
-	return pick_backend6(ctx, cookie, frontend, choice);
-}
-
-static __always_inline int still_usable(const struct svc_flow *flow, int hook_family)
-{
-	if (hook_family == 4 || is_mapped(flow->vip_be))
-		return still_usable4(flow);
-	return still_usable6(flow);
-}
-
 /* Goes on with the backend that the socket has. */
 static __always_inline int go_on(struct bpf_sock_addr *ctx, int hook_family,
 				 const struct svc_flow *flow)
@@ -307,17 +281,16 @@ RARELY(send_again, 4)
 RARELY(send_again, 6)
 
 /* The same as without a reader, and then it is written down what was decided. */
-#define TRACED(name, again, hook, hook_family)                                                    \
-	__noinline int name##hook_family(struct bpf_sock_addr *ctx,                               \
-					 const struct request *request)                           \
-	{                                                                                         \
-		int result;                                                                       \
-                                                                                                  \
-		if (!request)                                                                     \
-			return ALLOW;                                                             \
-		result = again##hook_family(ctx, request);                                        \
-		write_down##hook_family(ctx, request, hook##hook_family | result << 8);           \
-		return result;                                                                    \
+#define TRACED(name, again, hook, hook_family)                                                     \
+	__noinline int name##hook_family(struct bpf_sock_addr *ctx, const struct request *request) \
+	{                                                                                          \
+		int result;                                                                        \
+                                                                                                   \
+		if (!request)                                                                      \
+			return ALLOW;                                                              \
+		result = again##hook_family(ctx, request);                                         \
+		write_down##hook_family(ctx, request, hook##hook_family | result << 8);            \
+		return result;                                                                     \
 	}
 
 TRACED(connect_traced, connect_again, SVC_TRACE_CONNECT, 4)
@@ -354,7 +327,8 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 		return ALLOW;
 	/* A refused connect() leaves the socket as it was. */
 	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
-		return refuse_guarded(ctx, &request, hook_family, hook_family == 4 ? SVC_TRACE_CONNECT4 : SVC_TRACE_CONNECT6);
+		return refuse_guarded(ctx, &request, hook_family,
+				      hook_family == 4 ? SVC_TRACE_CONNECT4 : SVC_TRACE_CONNECT6);
 	request.is_service = verdict == TRANSLATED;
 	request.cookie = bpf_get_socket_cookie(ctx);
 	tags = tags_of_set(request.cookie);

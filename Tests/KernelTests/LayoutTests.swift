@@ -194,9 +194,10 @@ private let layouts: [BTFStruct] = [
     svc_trace_event.self,
     [
       ("time", \.time), ("cookie", \.cookie), ("cgroup", \.cgroup), ("netns", \.netns),
-      ("vip_be", \.vip_be), ("backend_be", \.backend_be), ("vip_port_be", \.vip_port_be),
+      ("command", \.command), ("vip_be", \.vip_be), ("backend_be", \.backend_be),
+      ("vip_port_be", \.vip_port_be),
       ("backend_port_be", \.backend_port_be), ("service", \.service), ("pid", \.pid),
       ("candidates", \.candidates), ("protocol", \.protocol), ("hook", \.hook), ("why", \.why),
-      ("zero", \.zero), ("command", \.command), ("zero2", \.zero2),
+      ("zero", \.zero), ("zero2", \.zero2),
     ]),
 ]

@@ -25,7 +25,8 @@ let traceReaderTests: [KernelTest] = [
       "service": ["--service", "test/dns"], "port": ["--service", "test/dns:dns"],
       "none": ["--service", "test/dns:web"],
       "backend": ["--backend", "\(udp.places[0])"], "pid": ["--pid", "\(getpid())"],
-      "other": ["--pid", "1"], "cgroup": ["--cgroup", inner], "outer": ["--cgroup", sandbox.cgroup],
+      "other": ["--pid", "1"], "cgroup": ["--cgroup", inner],
+      "outer": ["--cgroup", sandbox.cgroup],
       "netns": ["--netns", "/proc/self/ns/net"], "failures": ["--failures"],
     ]
     var found: [String: Set<String>] = [:]
@@ -219,8 +220,9 @@ private func rings(_ sandbox: Sandbox) throws -> [UInt32] {
 }
 
 private func cookie(of line: String) throws -> String {
-  guard let start = line.split(separator: "\"cookie\":", maxSplits: 1).last?.split(separator: ",")
-    .first
+  guard
+    let start = line.split(separator: "\"cookie\":", maxSplits: 1).last?.split(separator: ",")
+      .first
   else { throw Failure("no cookie: \(line)") }
   return String(start)
 }

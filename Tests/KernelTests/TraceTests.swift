@@ -141,11 +141,15 @@ private func tracesOf(_ variant: Variant) -> [KernelTest] {
       try trace.end()
       try failures.end()
       let failed = try failures.lines
-      try check(failed.contains { $0.contains("test/shut:80") && $0.contains("the only one") },
+      try check(
+        failed.contains { $0.contains("test/shut:80") && $0.contains("the only one") },
         "failures: \(failed)")
-      try check(failed.contains { $0.contains("test/full:80") && $0.contains("timed out") }, "\(failed)")
-      try check(failed.contains { $0.contains("test/web:80") && $0.contains("ECONNRESET") }, "\(failed)")
-      try check(!failed.contains { $0.contains("established") || $0.contains("closed") }, "\(failed)")
+      try check(
+        failed.contains { $0.contains("test/full:80") && $0.contains("timed out") }, "\(failed)")
+      try check(
+        failed.contains { $0.contains("test/web:80") && $0.contains("ECONNRESET") }, "\(failed)")
+      try check(
+        !failed.contains { $0.contains("established") || $0.contains("closed") }, "\(failed)")
       withExtendedLifetime((pods, full, waiting, broken)) {}
     },
   ]

@@ -2,6 +2,7 @@
 /* Writing down what was decided, for those who trace. Rare functions: nobody else runs them. */
 #pragma once
 
+#include "kernel.h"
 #include "service.h"
 #include "sockets.h"
 #include "trace.h"
@@ -120,6 +121,18 @@ static __noinline int give_to_readers(const struct svc_trace_event *event)
 	return 0;
 }
 
+/* Who calls. Read from the task itself: a helper for each of these would cost several times that. */
+static __always_inline void write_caller(struct svc_trace_event *event)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const __u64 *command = (const __u64 *)task->comm;
+
+	event->pid = task->tgid;
+	event->cgroup = task->cgroups->dfl_cgrp->kn->id;
+	event->command[0] = command[0];
+	event->command[1] = command[1];
+}
+
 /* `how`: the hook, and in the next byte what it returned. */
 static __always_inline int write_down(struct bpf_sock_addr *ctx, const struct request *request,
 				      __u32 how, int hook_family)
@@ -129,9 +142,7 @@ static __always_inline int write_down(struct bpf_sock_addr *ctx, const struct re
 
 	event.time = bpf_ktime_get_ns();
 	event.cookie = request->cookie ?: bpf_get_socket_cookie(ctx);
-	event.cgroup = bpf_get_current_cgroup_id();
-	event.pid = bpf_get_current_pid_tgid() >> 32;
-	bpf_get_current_comm(event.command, sizeof(event.command));
+	write_caller(&event);
 	event.netns = bpf_get_netns_cookie(ctx);
 	copy_words(event.vip_be, request->to.w);
 	event.vip_port_be = request->to.port_be;

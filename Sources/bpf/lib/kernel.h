@@ -58,8 +58,21 @@ struct socket {
 	struct sock *sk;
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
 	int tgid;
+	struct css_set *cgroups;
 	struct task_struct *group_leader;
 	char comm[16];
 };

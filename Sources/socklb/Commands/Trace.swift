@@ -4,7 +4,8 @@ import ServiceMaps
 
 struct Trace: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show each decision as it is made: who asked for which Service, what became of it, why.",
+    abstract:
+      "Show each decision as it is made: who asked for which Service, what became of it, why.",
     discussion: """
       One line for each connect(), and for each datagram of a socket that names its destinations. \
       Of TCP connections it says what came of them: established, refused, timed out, given up. One \
@@ -122,7 +123,11 @@ struct Trace: ParsableCommand {
 
   func run() throws {
     try common.run {
-      if decisionsOnly { try Capabilities.checkWriting() } else { try Capabilities.checkIterators() }
+      if decisionsOnly {
+        try Capabilities.checkWriting()
+      } else {
+        try Capabilities.checkIterators()
+      }
       let dataplane = try Dataplane(pin: common.pin)
       try dataplane.checkLayout()
       var filter = try filter()

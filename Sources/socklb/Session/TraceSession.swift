@@ -168,7 +168,8 @@ struct TraceSession: ~Copyable {
     if !isOver {
       let reader = reader
       try write(
-        join.expire(before: .max) { TraceOutcome(reader.isConnecting($0) ? .connecting : .notSent) })
+        join.expire(before: .max) { TraceOutcome(reader.isConnecting($0) ? .connecting : .notSent) }
+      )
     }
     let losses = reader.losses
     Output.message(

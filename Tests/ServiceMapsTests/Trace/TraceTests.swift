@@ -39,7 +39,7 @@ import Testing
     wire.hook = UInt8(SVC_TRACE_SENDMSG6.rawValue)
     wire.why = UInt8(SVC_WHY_POLICY.rawValue)
     wire.protocol = 17
-    wire.command = (0x64, 0x69, 0x67, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0)
+    wire.command = (UInt64(0x6469_6700_0101_0101).bigEndian, 1)
     let read = try #require(TraceDecision(wire: wire))
     #expect(read.vip == vip && read.vipPort == 80 && read.backend == nil)
     #expect(read.hook == .sendmsg6 && read.reason == .policy && read.transport == 17)

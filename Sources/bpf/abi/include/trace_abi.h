@@ -91,7 +91,8 @@ struct svc_trace_event {
 	__u64 time; /* CLOCK_MONOTONIC */
 	__u64 cookie;
 	__u64 cgroup;
-	__u64 netns; /* cookie */
+	__u64 netns;	  /* cookie */
+	__u64 command[2]; /* 16 bytes of text */
 	__be32 vip_be[4]; /* IPv4 is ::ffff:a.b.c.d */
 	__be32 backend_be[4];
 	__be16 vip_port_be;
@@ -103,7 +104,6 @@ struct svc_trace_event {
 	__u8 hook; /* enum svc_trace_hook */
 	__u8 why;  /* enum svc_trace_why */
 	__u8 zero;
-	char command[16];
 	__u32 zero2;
 };
 
