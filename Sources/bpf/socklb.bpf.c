@@ -280,15 +280,20 @@ static __always_inline int send_again(struct bpf_sock_addr *ctx, const struct re
 RARELY(send_again, 4)
 RARELY(send_again, 6)
 
-/* The same as without a reader, and then it is written down what was decided. */
+/* As without a reader; and then it is written down what was decided. */
 #define TRACED(name, again, hook, hook_family)                                                     \
 	__noinline int name##hook_family(struct bpf_sock_addr *ctx, const struct request *request) \
 	{                                                                                          \
+		struct svc_socket_tags *tags;                                                      \
 		int result;                                                                        \
                                                                                                    \
 		if (!request)                                                                      \
 			return ALLOW;                                                              \
-		result = again##hook_family(ctx, request);                                         \
+		tags = tags_of_set(request->cookie);                                               \
+		if (hook_family == 4 && tags && has_nothing(request->cookie, word_of(tags)))       \
+			result = begin_first_flow(ctx, request, hook_family, tags);                \
+		else                                                                               \
+			result = again##hook_family(ctx, request);                                 \
 		write_down##hook_family(ctx, request, hook##hook_family | result << 8);            \
 		return result;                                                                     \
 	}

@@ -24,7 +24,7 @@ let traceReaderTests: [KernelTest] = [
     let filters: [String: [String]] = [
       "service": ["--service", "test/dns"], "port": ["--service", "test/dns:dns"],
       "none": ["--service", "test/dns:web"],
-      "backend": ["--backend", "\(udp.places[0])"], "pid": ["--pid", "\(getpid())"],
+      "backend": ["--backend", "\(udp.places[0].address):8080"], "pid": ["--pid", "\(getpid())"],
       "other": ["--pid", "1"], "cgroup": ["--cgroup", inner],
       "outer": ["--cgroup", sandbox.cgroup],
       "netns": ["--netns", "/proc/self/ns/net"], "failures": ["--failures"],
@@ -159,7 +159,7 @@ let traceReaderTests: [KernelTest] = [
     var dataplane = try sandbox.attach([frontend(vip, .udp, [udp.places[0]])])
     let trace = try TraceCommand(sandbox, ["--service", "test/new", "--service", "test/web"])
     try Socket(.v4, SK_UDP).send("x", to: vip)
-    try trace.await("test/web:80", "\(udp.places[0])")
+    try trace.await("test/web:80", "\(udp.places[0].address):8080")
     dataplane = try dataplane.grow(to: Capacities(services: 128, frontends: 512, backends: 2048))
     let new = Variant.v4.vip(2)
     try dataplane.serve([
@@ -167,7 +167,7 @@ let traceReaderTests: [KernelTest] = [
     ])
     sk_sleep(800)
     try Socket(.v4, SK_UDP).send("x", to: new)
-    try trace.await("test/new:80", "\(udp.places[1])")
+    try trace.await("test/new:80", "\(udp.places[1].address):8080")
     _ = try dataplane.upgrade()
     try Socket(.v4, SK_UDP).send("x", to: new)
     sk_sleep(200)

@@ -5,8 +5,10 @@ import Glibc
 
 /// For a command that runs until it is ended: signals are noticed, output is written without
 /// being held up, and it is seen when nobody reads it any more.
-public struct Waiting: ~Copyable {
+public final class Waiting {
   private let signals: Int32
+  /// How many signals came. The first one asks for an end, the second one for an end at once.
+  public private(set) var signalCount = 0
 
   /// From now on SIGINT, SIGTERM and SIGHUP only end the wait.
   public init() throws(DataplaneError) {
@@ -23,17 +25,26 @@ public struct Waiting: ~Copyable {
   }
 
   public func wait(milliseconds: Int) -> Event {
-    ck_wait(signals, 1, 0, Int32(milliseconds)) == 0 ? .nothing : .end
+    let state = ck_wait(signals, 1, 0, Int32(milliseconds))
+    if state & 1 != 0 { noteSignal() }
+    return state == 0 ? .nothing : .end
+  }
+
+  private func noteSignal() {
+    var information = [UInt8](repeating: 0, count: 128)
+    let size = information.count
+    if unsafe Glibc.read(signals, &information, size) > 0 { signalCount += 1 }
   }
 
   /// Writes as much to standard output as it takes within a while.
   ///
-  /// - Returns: how many bytes; nil when a signal came, or nobody reads any more.
+  /// - Returns: how many bytes; nil when a second signal came, or nobody reads any more.
   public func write(
     _ bytes: ArraySlice<UInt8>, milliseconds: Int
   ) throws(DataplaneError) -> Int? {
     let state = ck_wait(signals, 1, 1, Int32(milliseconds))
-    if state & 3 != 0 { return nil }
+    if state & 1 != 0 { noteSignal() }
+    if state & 2 != 0 || signalCount > 1 { return nil }
     if state & 4 == 0 { return 0 }
     // As much as a pipe that can be written to takes at once (PIPE_BUF); a file takes it all.
     let limit = isFile ? bytes.count : min(bytes.count, 4096)

@@ -84,6 +84,8 @@ public final class TraceReader {
       throw error
     }
     note(wanted)
+    // Loading took its time.
+    _ = try renew()
   }
 
   deinit {

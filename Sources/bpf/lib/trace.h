@@ -56,8 +56,9 @@ static __always_inline int wants(const struct svc_tracer *tracer,
 	if (tracer->cgroup &&
 	    bpf_get_current_ancestor_cgroup_id(tracer->cgroup_level) != tracer->cgroup)
 		return 0;
+	/* The high bits of multiples of the golden ratio: the most even there is for what is counted up. */
 	if (tracer->sample > 1 &&
-	    (__u32)(event->cookie * 0x9e3779b97f4a7c15ull >> 32) % tracer->sample)
+	    (event->cookie * 0x9e3779b97f4a7c15ull >> 32) * tracer->sample >> 32)
 		return 0;
 	if (tracer->flags & SVC_TRACE_BY_BACKEND &&
 	    (!same_words(tracer->backend_be, event->backend_be) ||

@@ -57,6 +57,7 @@ struct TraceSession: ~Copyable {
     while !isOver {
       let hasMore = try step()
       if !hasMore, !isOver, waiting.wait(milliseconds: pause) == .end { break }
+      if waiting.signalCount > 0 { break }
       if let deadline, Waiting.now >= deadline { break }
       problem = try keepAlive()
       if problem != nil { break }
@@ -113,11 +114,18 @@ struct TraceSession: ~Copyable {
   private mutating func flush() throws {
     let bytes = render.take()
     var rest = bytes[...]
+    var progress = Waiting.now
     while !rest.isEmpty {
+      if waiting.signalCount > 0, Waiting.now &- progress > 2_000_000_000 {
+        Output.message("warning: \(rest.count) bytes were not written: nobody takes them")
+        isOver = true
+        return
+      }
       guard let count = try waiting.write(rest, milliseconds: 200) else {
         isOver = true
         return
       }
+      if count > 0 { progress = Waiting.now }
       rest = rest.dropFirst(count)
       if try keepAlive() != nil { return }
     }
@@ -167,9 +175,13 @@ struct TraceSession: ~Copyable {
     if !isOver { while try step(), !isOver {} }
     if !isOver {
       let reader = reader
+      let old = Waiting.now &- TraceJoin.patience
       try write(
-        join.expire(before: .max) { TraceOutcome(reader.isConnecting($0) ? .connecting : .notSent) }
-      )
+        join.expire(before: .max) { decision in
+          if reader.isConnecting(decision) { return TraceOutcome(.connecting) }
+          // It may be about to send one.
+          return decision.time < old ? TraceOutcome(.notSent) : nil
+        })
     }
     let losses = reader.losses
     Output.message(
