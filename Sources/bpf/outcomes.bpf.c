@@ -63,6 +63,9 @@ static __always_inline int wants_failures_only(void)
 	return reader()->flags & SVC_TRACE_FAILURES;
 }
 
+/* enum sock_flags of the kernel: the peer has sent a FIN. */
+#define SOCK_DONE 1
+
 struct finding {
 	struct svc_more_flows *more;
 	const struct endpoint_address *peer;
@@ -150,8 +153,10 @@ static __always_inline void report(struct sock *sk, const struct watched *watche
 					: watched->decision.time);
 	if (tcp) {
 		outcome.retransmissions = tcp->total_retrans;
-		outcome.sent = tcp->bytes_acked;
-		outcome.received = tcp->bytes_received;
+		outcome.sent = tcp->bytes_sent - tcp->bytes_retrans;
+		/* It counts the peer's FIN, which sets this flag. */
+		outcome.received =
+			tcp->bytes_received - (sk->__sk_common.skc_flags >> SOCK_DONE & 1);
 	}
 	if (bpf_ringbuf_output(&outcomes, &outcome, sizeof(outcome), BPF_RB_NO_WAKEUP))
 		count_lost(0);

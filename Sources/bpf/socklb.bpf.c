@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * socklb's data plane: eight cgroup/sock_addr programs and cgroup/sock_release. Each hook is a few
- * lines here; what they share is in lib/. `hook_family` is the family of the
- * socket call; an AF_INET6 hook that sees ::ffff:a.b.c.d uses the IPv4 tables.
+ * socklb's data plane: eight cgroup/sock_addr programs and cgroup/sock_release. What they share is
+ * in lib/. `hook_family` is that of the call; a hook of 6 that sees ::ffff:a.b.c.d uses the tables of 4.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -280,20 +279,18 @@ static __always_inline int send_again(struct bpf_sock_addr *ctx, const struct re
 RARELY(send_again, 4)
 RARELY(send_again, 6)
 
-/* As without a reader; and then it is written down what was decided. */
+/*
+ * As without a reader, and then it is written down what was decided. The way of sockets that may
+ * remember something does for all; for two ways the stack of Linux 6.1 is too small.
+ */
 #define TRACED(name, again, hook, hook_family)                                                     \
 	__noinline int name##hook_family(struct bpf_sock_addr *ctx, const struct request *request) \
 	{                                                                                          \
-		struct svc_socket_tags *tags;                                                      \
 		int result;                                                                        \
                                                                                                    \
 		if (!request)                                                                      \
 			return ALLOW;                                                              \
-		tags = tags_of_set(request->cookie);                                               \
-		if (hook_family == 4 && tags && has_nothing(request->cookie, word_of(tags)))       \
-			result = begin_first_flow(ctx, request, hook_family, tags);                \
-		else                                                                               \
-			result = again##hook_family(ctx, request);                                 \
+		result = again##hook_family(ctx, request);                                         \
 		write_down##hook_family(ctx, request, hook##hook_family | result << 8);            \
 		return result;                                                                     \
 	}
@@ -309,12 +306,9 @@ static __always_inline int refuse_guarded(struct bpf_sock_addr *ctx, const struc
 {
 	int result = refuse(NO_BACKEND);
 
-	if (is_traced()) {
-		if (hook_family == 4)
-			write_down4(ctx, request, hook);
-		else
-			write_down6(ctx, request, hook);
-	}
+	if (is_traced())
+		hook_family == 4 ? write_down4(ctx, request, hook)
+				 : write_down6(ctx, request, hook);
 	return result;
 }
 

@@ -28,6 +28,7 @@ struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	int skc_bound_dev_if;
+	unsigned long skc_flags;
 	struct {
 		struct net *net;
 	} skc_net;
@@ -46,7 +47,8 @@ struct sock {
 
 struct tcp_sock {
 	__u32 total_retrans;
-	__u64 bytes_acked;
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
 	__u64 bytes_received;
 };
 

@@ -128,7 +128,7 @@ struct svc_trace_outcome {
 	struct svc_trace_event decision; /* as far as it is known from the socket */
 	__u64 time;
 	__u64 nanoseconds; /* since SYN; of RESET and CLOSED since it was established */
-	__u64 sent;	   /* bytes that the peer has acknowledged */
+	__u64 sent;	   /* bytes of the application, repeated ones once */
 	__u64 received;
 	__u32 result; /* enum svc_trace_result */
 	__u32 error;
