@@ -281,24 +281,24 @@ RARELY(send_again, 6)
 
 /*
  * As without a reader, and then it is written down what was decided. The way of sockets that may
- * remember something does for all; for two ways the stack of Linux 6.1 is too small.
+ * remember something does for all; for two ways the stack of Linux 6.1 is too small, and for a
+ * frame of its own, too.
  */
-#define TRACED(name, again, hook, hook_family)                                                     \
-	__noinline int name##hook_family(struct bpf_sock_addr *ctx, const struct request *request) \
-	{                                                                                          \
-		int result;                                                                        \
-                                                                                                   \
-		if (!request)                                                                      \
-			return ALLOW;                                                              \
-		result = again##hook_family(ctx, request);                                         \
-		write_down##hook_family(ctx, request, hook##hook_family | result << 8);            \
-		return result;                                                                     \
+#define TRACED(name, again, hook)                                                                 \
+	static __always_inline int name(struct bpf_sock_addr *ctx, const struct request *request, \
+					int hook_family)                                          \
+	{                                                                                         \
+		int result = hook_family == 4 ? again##4(ctx, request) : again##6(ctx, request);  \
+                                                                                                  \
+		if (hook_family == 4)                                                             \
+			write_down4(ctx, request, hook##4 | result << 8);                         \
+		else                                                                              \
+			write_down6(ctx, request, hook##6 | result << 8);                         \
+		return allow_or_deny(result);                                                     \
 	}
 
-TRACED(connect_traced, connect_again, SVC_TRACE_CONNECT, 4)
-TRACED(connect_traced, connect_again, SVC_TRACE_CONNECT, 6)
-TRACED(send_traced, send_again, SVC_TRACE_SENDMSG, 4)
-TRACED(send_traced, send_again, SVC_TRACE_SENDMSG, 6)
+TRACED(connect_traced, connect_again, SVC_TRACE_CONNECT)
+TRACED(send_traced, send_again, SVC_TRACE_SENDMSG)
 
 /* A port of a guarded address that no frontend has. */
 static __always_inline int refuse_guarded(struct bpf_sock_addr *ctx, const struct request *request,
@@ -336,8 +336,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 	request.flags = ctx->protocol == IPPROTO_UDP ? SVC_FLOW_CONNECTED
 						     : SVC_FLOW_CONNECTED | SVC_FLOW_TCP;
 	if (verdict == TRANSLATED && is_traced())
-		return allow_or_deny(hook_family == 4 ? connect_traced4(ctx, &request)
-						      : connect_traced6(ctx, &request));
+		return connect_traced(ctx, &request, hook_family);
 	if (likely(has_nothing(request.cookie, word_of(tags)))) {
 		if (verdict == NOT_A_SERVICE)
 			return ALLOW;
@@ -394,8 +393,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	if (!tags)
 		return ALLOW;
 	if (verdict == TRANSLATED && is_traced())
-		return allow_or_deny(hook_family == 4 ? send_traced4(ctx, &request)
-						      : send_traced6(ctx, &request));
+		return send_traced(ctx, &request, hook_family);
 	if (verdict == NOT_A_SERVICE) {
 		if (likely(has_nothing(request.cookie, word_of(tags))))
 			return ALLOW;
