@@ -9,6 +9,12 @@ public struct TraceJoin: Sendable {
     public var outcome: TraceOutcome?
     /// The decision has had its line before; this one is about the outcome, at this time.
     public var later: UInt64?
+
+    public init(decision: TraceDecision, outcome: TraceOutcome? = nil, later: UInt64? = nil) {
+      self.decision = decision
+      self.outcome = outcome
+      self.later = later
+    }
   }
 
   /// How long a decision waits for its outcome: nanoseconds.

@@ -43,6 +43,8 @@ public struct TraceNames: Sendable {
     /// clusterIPs of whole Services, for ports that are none of theirs; sorted.
     public var addresses: [IPAddress] = []
 
+    public init() {}
+
     public var count: Int { services.values.reduce(0) { $0 + $1.count } }
   }
 
