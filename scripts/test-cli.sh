@@ -19,7 +19,7 @@ for shell in bash zsh fish; do
 done
 
 commands=$(awk '/SUBCOMMANDS:$/ { on = 1; next } on && /^  [a-z]/ { print $1 }' "$work/help")
-for command in attach upgrade detach apply delete diff dump status doctor history rollback verify; do
+for command in attach upgrade detach apply delete diff dump trace status doctor history rollback verify; do
 	case " $(echo "$commands" | tr '\n' ' ')" in
 	*" $command "*) ok "socklb has $command" ;;
 	*) bad "socklb has $command" ;;
@@ -48,6 +48,13 @@ check "a filter for another view" 64 'dump sockets' dump frontends --service web
 check "a filter that is no Service" 64 'NAMESPACE/NAME' dump sockets --service a/b/c "${place[@]}"
 check "a filter that is no backend" 64 'ADDRESS' dump sockets --backend 10.0.0.1:http "${place[@]}"
 check "a filter that is no pid" 64 'pid' dump sockets --pid init "${place[@]}"
+check "trace without privilege" 77 'CAP_BPF.*CAP_PERFMON' trace "${place[@]}"
+check "a trace of what is no Service" 64 'NAMESPACE/NAME' trace --service a/b/c "${place[@]}"
+check "a trace of what is no backend" 64 'ADDRESS' trace --backend pod "${place[@]}"
+check "a sample that is none" 64 '1/64' trace --sample 64 "${place[@]}"
+check "a duration that is none" 64 '500ms' trace --for 10 "${place[@]}"
+check "a ring of no power of two" 64 'power of two' trace --buffer 3 "${place[@]}"
+check "failures without outcomes" 64 'decisions-only' trace --failures --decisions-only "${place[@]}"
 check "an unknown format" 64 yaml dump -o xml "${place[@]}"
 check "a generation that is none" 64 generation rollback yesterday "${place[@]}"
 check "a longer history than there is" 64 keep-history apply --keep-history 200 -f - "${place[@]}"
@@ -128,4 +135,9 @@ check "diff with differences" 1 '^\+10\.96\.0\.10:53/UDP ClusterIP kube-system/k
 check "diff without" 0 '' diff -f "$examples/06-external-name" "${place[@]}"
 echo '{' >"$work/in"
 check "diff of bad input" 65 'document 1' diff -f - "${place[@]}"
+
+# What is not traced runs three more instructions at most.
+swift=$(readlink -f "$(command -v swift)")
+python3 "$(dirname "$0")/count-instructions.py" "${SOCKLB_CLANG:-$(dirname "$swift")/clang}" \
+	"$(dirname "$swift")/llvm-objdump" "$(dirname "$0")/../Sources/bpf" || failed=1
 exit "$failed"

@@ -54,4 +54,10 @@ public final class BPFMap: Sendable {
         remedy: "it was made by another version of socklb: `socklb upgrade` carries it over")
     }
   }
+
+  /// Whether a hash has an element with this key.
+  public func hasElement<Key: BitwiseCopyable>(_ key: Key) -> Bool {
+    guard MemoryLayout<Key>.size == keySize else { return false }
+    return Calls.hasElement(descriptor.number, key: key, valueSize: valueSize)
+  }
 }

@@ -27,7 +27,15 @@ public struct OpenObject: ~Copyable {
     }
   }
 
-  /// The names of its maps, without those that clang makes of variables and constants.
+  /// Gives its constants (`const volatile`) their values; they are one value of this layout.
+  public func setConstants<T: BitwiseCopyable>(_ value: T) throws(BPFError) {
+    if let errno = handle.setConstants(value) {
+      throw .call("setting the constants of the BPF object \(name)", errno: errno)
+    }
+  }
+
+  /// The names of its maps, without those that clang makes of constants, and of variables without
+  /// a section of their own.
   public var mapNames: [String] { handle.mapNames }
 
   /// What it wants a map to be; nil when it has no such map.

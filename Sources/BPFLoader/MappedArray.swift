@@ -88,4 +88,11 @@ public struct MappedArray<Element: BitwiseCopyable & Sendable>: Sendable {
   public func publish(byte: UInt8, at index: UInt32, offset: Int) {
     memory?.publish(byte: byte, at: Int(index) * stride + offset)
   }
+
+  /// Writes a part of an element: that of `value` from the offset `from` to its end.
+  public func store<Part: BitwiseCopyable>(
+    bytesOf value: Part, from: Int, at index: UInt32, offset: Int
+  ) {
+    memory?.store(bytesOf: value, from: from, at: Int(index) * stride + offset)
+  }
 }

@@ -59,9 +59,10 @@ public struct KernelTables: Sendable {
   }
 
   /// The maps that stay for the life of the data plane.
-  static let lastingMaps = [
-    "sockets", "socket_tags", "more_flows", "events", "address_filter", "affinities", "sources",
-  ]
+  static let lastingMaps =
+    [
+      "sockets", "socket_tags", "more_flows", "events", "address_filter", "affinities", "sources",
+    ] + TraceRings.mapNames
 
   public var capacities: Capacities { v4.capacities }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * socklb's data plane: eight cgroup/sock_addr programs and cgroup/sock_release. Each hook is a few
- * lines here; what they share is in lib/. `hook_family` is the family of the
- * socket call; an AF_INET6 hook that sees ::ffff:a.b.c.d uses the IPv4 tables.
+ * socklb's data plane: eight cgroup/sock_addr programs and cgroup/sock_release. What they share is
+ * in lib/. `hook_family` is that of the call; a hook of 6 that sees ::ffff:a.b.c.d uses the tables of 4.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -15,9 +14,12 @@
 #include "lib/mptcp.h"
 #include "lib/service.h"
 #include "lib/sockets.h"
+#include "lib/decision.h"
 
 #define ALLOW 1
 #define DENY 0
+/* What a rare function may return, too; `allow_or_deny` makes ALLOW of it. */
+#define ALLOW_STICKY 2
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -42,32 +44,6 @@ static __always_inline int refuse(enum verdict verdict)
 	if (verdict == DENIED)
 		return deny(EACCES);
 	return deny(ECONNREFUSED);
-}
-
-static __always_inline enum verdict find_frontend(const struct endpoint_address *to,
-						  int hook_family, __u8 protocol,
-						  struct frontend *found)
-{
-	if (hook_family == 4 || is_mapped(to->w))
-		return find_frontend4(to, protocol, found);
-	return find_frontend6(to, protocol, found);
-}
-
-static __always_inline enum verdict pick_backend(struct bpf_sock_addr *ctx, __u64 cookie,
-						 const struct endpoint_address *to, int hook_family,
-						 const struct frontend *frontend,
-						 struct choice *choice)
-{
-	if (hook_family == 4 || is_mapped(to->w))
-		return pick_backend4(ctx, cookie, frontend, choice);
-	return pick_backend6(ctx, cookie, frontend, choice);
-}
-
-static __always_inline int still_usable(const struct svc_flow *flow, int hook_family)
-{
-	if (hook_family == 4 || is_mapped(flow->vip_be))
-		return still_usable4(flow);
-	return still_usable6(flow);
 }
 
 /* Goes on with the backend that the socket has. */
@@ -99,18 +75,6 @@ static __always_inline void fill_flow(struct bpf_sock_addr *ctx, struct svc_flow
 	/* Last: from here on the record counts. */
 	*(volatile __be16 *)&flow->backend_port_be = choice->port_be;
 }
-
-/*
- * What a hook has found out. The hooks themselves do what is common, in a straight line; what is
- * rare is in functions of its own, so that the processor need not fetch it.
- */
-struct request {
-	struct endpoint_address to;
-	struct frontend frontend;
-	__u64 cookie;
-	__u32 flags; /* enum svc_flow_flags, of a flow that begins */
-	__u32 is_service;
-};
 
 /* Not static: the verifier checks such a function once, and not for every way that leads there. */
 #define RARELY(name, hook_family)                                                                  \
@@ -241,47 +205,16 @@ static __always_inline int connect_again(struct bpf_sock_addr *ctx, const struct
 		if (peer && is_connected && flow_is_to(peer, &request->to) &&
 		    service_of(peer) == request->frontend.target >> 32 &&
 		    !(request->frontend.flags & SVC_FRONTEND_MAY_MOVE) &&
-		    still_usable(peer, hook_family))
-			return go_on(ctx, hook_family, peer);
+		    still_usable(peer, hook_family)) {
+			go_on(ctx, hook_family, peer);
+			return ALLOW_STICKY;
+		}
 	}
 	return begin_next_flow(ctx, request, hook_family, sk, tags, &memory);
 }
 
 RARELY(connect_again, 4)
 RARELY(connect_again, 6)
-
-static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family)
-{
-	struct request request = {};
-	struct svc_socket_tags *tags;
-	enum verdict verdict;
-
-	if (!ctx->sk)
-		return ALLOW;
-	read_address(ctx, hook_family, &request.to);
-	verdict = find_frontend(&request.to, hook_family, ctx->protocol, &request.frontend);
-	if (likely(verdict == STRANGER))
-		return ALLOW;
-	/* A refused connect() leaves the socket as it was. */
-	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
-		return refuse(verdict);
-	request.is_service = verdict == TRANSLATED;
-	request.cookie = bpf_get_socket_cookie(ctx);
-	tags = tags_of_set(request.cookie);
-	if (!tags)
-		return ALLOW;
-	request.flags = ctx->protocol == IPPROTO_UDP ? SVC_FLOW_CONNECTED
-						     : SVC_FLOW_CONNECTED | SVC_FLOW_TCP;
-	if (likely(has_nothing(request.cookie, word_of(tags)))) {
-		if (verdict == NOT_A_SERVICE)
-			return ALLOW;
-		/* IPv6: the stack of Linux 6.1 is too small for both ways in one program. */
-		if (hook_family == 4)
-			return begin_first_flow(ctx, &request, hook_family, tags);
-	}
-	return allow_or_deny(hook_family == 4 ? connect_again4(ctx, &request)
-					      : connect_again6(ctx, &request));
-}
 
 /*
  * Where the flow is that a datagram belongs to. A socket stays with its backend for as long as
@@ -336,7 +269,8 @@ static __always_inline int send_again(struct bpf_sock_addr *ctx, const struct re
 		flow = find_usable_flow(sk, request, hook_family, &memory);
 		if (flow) {
 			touch(&memory, memory.at);
-			return go_on(ctx, hook_family, flow);
+			go_on(ctx, hook_family, flow);
+			return ALLOW_STICKY;
 		}
 	}
 	return begin_next_flow(ctx, request, hook_family, sk, tags, &memory);
@@ -344,6 +278,75 @@ static __always_inline int send_again(struct bpf_sock_addr *ctx, const struct re
 
 RARELY(send_again, 4)
 RARELY(send_again, 6)
+
+/*
+ * As without a reader, and then it is written down what was decided. The way of sockets that may
+ * remember something does for all; for two ways the stack of Linux 6.1 is too small, and for a
+ * frame of its own, too.
+ */
+#define TRACED(name, again, hook)                                                                 \
+	static __always_inline int name(struct bpf_sock_addr *ctx, const struct request *request, \
+					int hook_family)                                          \
+	{                                                                                         \
+		int result = hook_family == 4 ? again##4(ctx, request) : again##6(ctx, request);  \
+                                                                                                  \
+		if (hook_family == 4)                                                             \
+			write_down4(ctx, request, hook##4 | result << 8);                         \
+		else                                                                              \
+			write_down6(ctx, request, hook##6 | result << 8);                         \
+		return allow_or_deny(result);                                                     \
+	}
+
+TRACED(connect_traced, connect_again, SVC_TRACE_CONNECT)
+TRACED(send_traced, send_again, SVC_TRACE_SENDMSG)
+
+/* A port of a guarded address that no frontend has. */
+static __always_inline int refuse_guarded(struct bpf_sock_addr *ctx, const struct request *request,
+					  int hook_family, int hook)
+{
+	int result = refuse(NO_BACKEND);
+
+	if (is_traced())
+		hook_family == 4 ? write_down4(ctx, request, hook)
+				 : write_down6(ctx, request, hook);
+	return result;
+}
+
+static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family)
+{
+	struct request request = {};
+	struct svc_socket_tags *tags;
+	enum verdict verdict;
+
+	if (!ctx->sk)
+		return ALLOW;
+	read_address(ctx, hook_family, &request.to);
+	verdict = find_frontend(&request.to, hook_family, ctx->protocol, &request.frontend);
+	if (likely(verdict == STRANGER))
+		return ALLOW;
+	/* A refused connect() leaves the socket as it was. */
+	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
+		return refuse_guarded(ctx, &request, hook_family,
+				      hook_family == 4 ? SVC_TRACE_CONNECT4 : SVC_TRACE_CONNECT6);
+	request.is_service = verdict == TRANSLATED;
+	request.cookie = bpf_get_socket_cookie(ctx);
+	tags = tags_of_set(request.cookie);
+	if (!tags)
+		return ALLOW;
+	request.flags = ctx->protocol == IPPROTO_UDP ? SVC_FLOW_CONNECTED
+						     : SVC_FLOW_CONNECTED | SVC_FLOW_TCP;
+	if (verdict == TRANSLATED && is_traced())
+		return connect_traced(ctx, &request, hook_family);
+	if (likely(has_nothing(request.cookie, word_of(tags)))) {
+		if (verdict == NOT_A_SERVICE)
+			return ALLOW;
+		/* IPv6: the stack of Linux 6.1 is too small for both ways in one program. */
+		if (hook_family == 4)
+			return begin_first_flow(ctx, &request, hook_family, tags);
+	}
+	return allow_or_deny(hook_family == 4 ? connect_again4(ctx, &request)
+					      : connect_again6(ctx, &request));
+}
 
 /* The flow of a socket that has one and sends along it again; 0 when it is not so simple. */
 static __always_inline struct svc_flow *
@@ -382,12 +385,15 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	if (likely(verdict == STRANGER))
 		return ALLOW;
 	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
-		return refuse(verdict);
+		return refuse_guarded(ctx, &request, hook_family,
+				      hook_family == 4 ? SVC_TRACE_SENDMSG4 : SVC_TRACE_SENDMSG6);
 	request.is_service = verdict == TRANSLATED;
 	request.cookie = bpf_get_socket_cookie(ctx);
 	tags = tags_of_set(request.cookie);
 	if (!tags)
 		return ALLOW;
+	if (verdict == TRANSLATED && is_traced())
+		return send_traced(ctx, &request, hook_family);
 	if (verdict == NOT_A_SERVICE) {
 		if (likely(has_nothing(request.cookie, word_of(tags))))
 			return ALLOW;

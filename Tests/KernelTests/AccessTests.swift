@@ -171,6 +171,8 @@ let capabilityTests: [KernelTest] = [
       (["attach", "--cgroup", sandbox.cgroup], [.bpf, .netAdmin, .perfmon]),
       (["apply", "-f", "-"], [.bpf]), (["delete", "-f", "-"], [.bpf]),
       (["apply", "-f", "-"], [.bpf]), (["dump", "sockets"], [.bpf, .perfmon]),
+      (["trace", "--for", "50ms"], [.bpf, .perfmon]),
+      (["trace", "--decisions-only", "--for", "50ms"], [.bpf]),
       (["dump", "all"], []), (["status"], []), (["diff", "-f", "-"], []),
       (["describe", "service", "shop/web"], []), (["doctor"], []), (["detach"], []),
     ]

@@ -77,7 +77,7 @@ let allTests: [KernelTest] =
   + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
   + keyTests
-  + commandTests + socketDumpTests
+  + commandTests + socketDumpTests + traceTests + traceReaderTests
   + manifestTests + stateTests + historyTests + verifyTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + tortureTests + faultTests + crashTests + readerTests

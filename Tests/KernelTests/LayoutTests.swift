@@ -26,7 +26,8 @@ let layoutTests: [KernelTest] = [
     for (name, key, value) in elements {
       let path = name == "header" ? "/header" : "/maps/" + name
       let map = try BPFMap(pinned: sandbox.pin + path)
-      try checkEqual(map.name, name, "the name of \(path)")
+      // A variable of the programs: its section is the name.
+      try checkEqual(map.name, name == "trace" ? ".data.trace" : name, "the name of \(path)")
       try checkEqual([map.keySize, map.valueSize], [key, value], "key and value of \(name)")
     }
     try checkEqual(
@@ -54,6 +55,7 @@ private let elements: [(name: String, key: Int, value: Int)] = [
   ("sources", 8, size(svc_source.self)),
   ("sockets", 4, size(svc_socket.self)), ("socket_tags", 4, size(svc_socket_tags.self)),
   ("more_flows", 4, size(svc_more_flows.self)), ("events", 4, 8),
+  ("trace", 4, size(svc_tracing.self)), ("trace_rings", 4, 4),
 ]
 
 private func size<T: BitwiseCopyable>(_ type: T.Type) -> Int {
@@ -168,5 +170,25 @@ private let layouts: [BTFStruct] = [
     svc_more_flows.self,
     [
       ("flow", \.flow), ("used", \.used), ("record_used", \.record_used), ("clock", \.clock),
+    ]),
+  layout(svc_tracing.self, [("until", \.until), ("tracer", \.tracer)]),
+  layout(
+    svc_tracer.self,
+    [
+      ("until", \.until), ("lost", \.lost), ("cgroup", \.cgroup), ("netns", \.netns),
+      ("cgroup_level", \.cgroup_level), ("pid", \.pid), ("owner", \.owner), ("flags", \.flags),
+      ("sample", \.sample), ("services", \.services), ("addresses", \.addresses),
+      ("service", \.service), ("address_be", \.address_be), ("backend_be", \.backend_be),
+      ("backend_port_be", \.backend_port_be), ("zero", \.zero),
+    ]),
+  layout(
+    svc_trace_event.self,
+    [
+      ("time", \.time), ("cookie", \.cookie), ("cgroup", \.cgroup), ("netns", \.netns),
+      ("command", \.command), ("vip_be", \.vip_be), ("backend_be", \.backend_be),
+      ("vip_port_be", \.vip_port_be),
+      ("backend_port_be", \.backend_port_be), ("service", \.service), ("pid", \.pid),
+      ("candidates", \.candidates), ("protocol", \.protocol), ("hook", \.hook), ("why", \.why),
+      ("zero", \.zero), ("zero2", \.zero2),
     ]),
 ]

@@ -45,6 +45,15 @@ extension Calls {
     return unsafe bpf_map_lookup_elem(fd, &key, &value) == 0 ? nil : errno
   }
 
+  static func hasElement<K: BitwiseCopyable>(_ fd: Int32, key: K, valueSize: Int) -> Bool {
+    var key = key
+    var value = [UInt8](repeating: 0, count: valueSize)
+    // SAFETY: the buffer has the size of the map's values.
+    return unsafe value.withUnsafeMutableBytes { value in
+      unsafe bpf_map_lookup_elem(fd, &key, value.baseAddress) == 0
+    }
+  }
+
   static func update<K: BitwiseCopyable, V: BitwiseCopyable>(
     _ fd: Int32, key: K, value: V, flags: UInt64 = 0
   ) -> Int32? {

@@ -59,20 +59,38 @@ import Glibc
     for log in logs { log.free() }
   }
 
+  /// A map by its name, or by that of the variable's section: `trace` is `.data.trace`. What is
+  /// pinned may have no dot in its name.
+  private func find(_ name: String) -> OpaquePointer? {
+    if let map = unsafe bpf_object__find_map_by_name(object, name) { return unsafe map }
+    return unsafe bpf_object__find_map_by_name(object, Self.variables + name)
+  }
+
+  private static let variables = ".data."
+
+  /// Sets the constants (.rodata) before they are loaded.
+  func setConstants<T: BitwiseCopyable>(_ value: T) -> Int32? {
+    guard let map = unsafe bpf_object__find_map_by_name(object, ".rodata") else { return ENOENT }
+    var value = value
+    let size = MemoryLayout<T>.size
+    let result = unsafe bpf_map__set_initial_value(map, &value, size)
+    return result < 0 ? -result : nil
+  }
+
   func setMaxEntries(_ count: UInt32, ofMap name: String) -> Int32? {
-    guard let map = unsafe bpf_object__find_map_by_name(object, name) else { return ENOENT }
+    guard let map = unsafe find(name) else { return ENOENT }
     let result = unsafe bpf_map__set_max_entries(map, count)
     return result < 0 ? -result : nil
   }
 
   func reuse(fd: Int32, asMap name: String) -> Int32? {
-    guard let map = unsafe bpf_object__find_map_by_name(object, name) else { return ENOENT }
+    guard let map = unsafe find(name) else { return ENOENT }
     let result = unsafe bpf_map__reuse_fd(map, fd)
     return result < 0 ? -result : nil
   }
 
   func definition(ofMap name: String) -> MapDefinition? {
-    guard let map = unsafe bpf_object__find_map_by_name(object, name) else { return nil }
+    guard let map = unsafe find(name) else { return nil }
     return unsafe MapDefinition(
       type: bpf_map__type(map).rawValue, keySize: Int(bpf_map__key_size(map)),
       valueSize: Int(bpf_map__value_size(map)), flags: bpf_map__map_flags(map))
@@ -110,8 +128,11 @@ import Glibc
     var names: [String] = []
     var map = unsafe bpf_object__next_map(object, nil)
     while let current = unsafe map {
+      let name = unsafe String(cString: bpf_map__name(current))
       if unsafe !bpf_map__is_internal(current) {
-        names.append(unsafe String(cString: bpf_map__name(current)))
+        names.append(name)
+      } else if name.hasPrefix(Self.variables) {
+        names.append(String(name.dropFirst(Self.variables.utf8.count)))
       }
       unsafe map = bpf_object__next_map(object, current)
     }
@@ -157,7 +178,7 @@ import Glibc
   }
 
   func mapFD(_ name: String) -> Int32? {
-    guard let map = unsafe bpf_object__find_map_by_name(object, name) else { return nil }
+    guard let map = unsafe find(name) else { return nil }
     return duplicate(unsafe bpf_map__fd(map))
   }
 

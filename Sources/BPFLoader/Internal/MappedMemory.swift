@@ -50,6 +50,17 @@ import CKernel
     }
   }
 
+  /// Writes what `value` holds from the offset `from` to its end.
+  func store<T: BitwiseCopyable>(bytesOf value: T, from: Int, at offset: Int) {
+    let count = MemoryLayout<T>.size - from
+    precondition(from >= 0 && count >= 0 && offset >= 0 && offset + count <= length)
+    unsafe withUnsafeBytes(of: value) { bytes in
+      guard let start = unsafe bytes.baseAddress else { return }
+      // SAFETY: checked above.
+      unsafe (base + offset).copyMemory(from: start + from, byteCount: count)
+    }
+  }
+
   /// Copies as much as both have. Nobody may write to either meanwhile.
   func copy(from other: MappedMemory) {
     // SAFETY: neither end is passed; two mappings of different maps do not overlap.

@@ -11,6 +11,8 @@ public enum CompiledObject: String, Sendable {
   case files
   /// What carries sockets' storage over into another layout: move.bpf.c.
   case move
+  /// What becomes of TCP connections: outcomes.bpf.c.
+  case outcomes
 
   private var base64: StaticString {
     switch self {
@@ -18,6 +20,7 @@ public enum CompiledObject: String, Sendable {
     case .sockets: EmbeddedObject.sockets
     case .files: EmbeddedObject.files
     case .move: EmbeddedObject.move
+    case .outcomes: EmbeddedObject.outcomes
     }
   }
 

@@ -82,4 +82,20 @@ static inline void ck_store_release8(__u8 *to, __u8 value)
 /* The magic number of the file system that `path` lies on; -1 with errno. */
 long ck_file_system_type(const char *path);
 
+/*
+ * From now on SIGINT, SIGTERM, SIGHUP and SIGPIPE do not end the process; the first three are
+ * remembered. A descriptor (signalfd) that can be read when one came; -errno.
+ */
+int ck_signals(void);
+/*
+ * Waits until one of these can be read, or what is written to `output` cannot be read by anybody
+ * any more: bit 0 for `signals`, bit 1 for `output`. `for_room`: also until `output` takes bytes
+ * without waiting, bit 2. 0 when the time is up.
+ */
+int ck_wait(int signals, int output, int for_room, int milliseconds);
+/* CLOCK_REALTIME - CLOCK_MONOTONIC in nanoseconds. */
+long long ck_wall_clock_offset(void);
+/* An exclusive lock (flock) on a directory, which ends with the descriptor; -errno. */
+int ck_lock_directory(const char *path);
+
 #endif

@@ -28,6 +28,14 @@ enum NetworkNamespaces {
     try Files.list("/proc").filter { $0.utf8.allSatisfy { $0 >= 48 && $0 <= 57 } }
   }
 
+  /// - Returns: nil when the namespace cannot be entered, or is gone.
+  static func cookie(of path: String, inode: UInt64) -> UInt64? {
+    if Files.inode("/proc/self/ns/net") == inode { return ownCookie }
+    var cookie: UInt64 = 0
+    _ = unsafe ck_source_address(path, 0, nil, nil, &cookie)
+    return cookie == 0 ? nil : cookie
+  }
+
   struct Source {
     var cookie: UInt64 = 0
     var address: IPAddress?

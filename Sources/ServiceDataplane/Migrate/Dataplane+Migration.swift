@@ -142,11 +142,12 @@ extension Dataplane {
       result.maps = ["header"]
       return result
     }
-    var migration = try prepare(layout, build, changes)
+    let forgotten = try MapChange.forgotten(layout, open)
+    var migration = try prepare(layout, build, changes, forgotten)
     result.version = ReleaseVersion(
       packed: UInt32(truncatingIfNeeded: migration.oldHeader["version"]))
     result.maps = changes.keys.sorted()
-    if !wasInterrupted { try publish(&migration, layout, build, names) }
+    if !wasInterrupted { try publish(&migration, layout, build, names, forgotten) }
     try after(.published)
     try switchPrograms(migration, layout, after)
     try after(.carried)
@@ -157,7 +158,8 @@ extension Dataplane {
   // MARK: 1
 
   private static func prepare(
-    _ layout: PinLayout, _ build: ProgramBuild, _ changes: [String: MapChange]
+    _ layout: PinLayout, _ build: ProgramBuild, _ changes: [String: MapChange],
+    _ forgotten: Set<String>
   ) throws(DataplaneError) -> Migration {
     let isPublished = Files.exists(layout.nextHeader)
     let object = try bpf { () throws(BPFError) in
@@ -170,7 +172,7 @@ extension Dataplane {
           if KernelTables.tableMaps.contains(name) {
             try open.setMaxEntries(change.old.maxEntries, ofMap: name)
           }
-        } else if Files.exists(pin) {
+        } else if Files.exists(pin) && !forgotten.contains(name) {
           try open.reuse(BPFMap(pinned: pin), as: name)
         }
       }
@@ -180,14 +182,17 @@ extension Dataplane {
   }
 
   private static func publish(
-    _ migration: inout Migration, _ layout: PinLayout, _ build: ProgramBuild, _ names: [String]
+    _ migration: inout Migration, _ layout: PinLayout, _ build: ProgramBuild, _ names: [String],
+    _ forgotten: Set<String>
   ) throws(DataplaneError) {
     do {
       try migration.copyAll(layoutVersion: build.layoutVersion)
       try Files.makeDirectories(layout.nextBuilding)
       for name in names {
         let old = layout.pin(ofMap: name)
-        if migration.changes[name] == nil && Files.exists(old) { continue }
+        if migration.changes[name] == nil && Files.exists(old) && !forgotten.contains(name) {
+          continue
+        }
         let pin = layout.nextBuilding + "/" + name
         let map = try migration.map(name)
         try bpf { () throws(BPFError) in try map.pin(at: pin) }

@@ -50,7 +50,7 @@ struct MapChange: Sendable {
   ) throws(DataplaneError) -> [String: MapChange] {
     let isOtherVersion = try HeaderView.layoutVersion(layout.header) != layoutVersion
     var names: Set<String> = []
-    for name in open.mapNames where name != "header" {
+    for name in open.mapNames where name != "header" && !TraceRings.mapNames.contains(name) {
       if try isOther(name, layout, open, isOtherVersion: isOtherVersion) { names.insert(name) }
     }
     let header = try isOther("header", layout, open, isOtherVersion: isOtherVersion)
@@ -71,6 +71,19 @@ struct MapChange: Sendable {
         throw .notCarried(name, "it was a map of type \(old.definition.type) and is \(wanted.type)")
       }
       result[name] = try MapChange(name, old, types, new)
+    }
+    return result
+  }
+
+  /// Maps that say who reads the trace, where they are not what the programs of `open` work on:
+  /// they are made anew, and those who read come to their end.
+  static func forgotten(
+    _ layout: PinLayout, _ open: borrowing OpenObject
+  ) throws(DataplaneError) -> Set<String> {
+    var result: Set<String> = []
+    for name in TraceRings.mapNames where Files.exists(layout.pin(ofMap: name)) {
+      let old = try bpf { () throws(BPFError) in try BPFMap(pinned: layout.pin(ofMap: name)) }
+      if old.definition != open.definition(ofMap: name) { result.insert(name) }
     }
     return result
   }

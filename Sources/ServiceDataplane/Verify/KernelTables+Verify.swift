@@ -48,6 +48,14 @@ extension KernelTables {
   public func repair(_ table: ServiceTable) throws(DataplaneError) {
     try waitIfPending()
     try mendKeys()
+    // Damage upon damage may hide what is wrong until the rest is right.
+    for _ in 0..<4 {
+      try repairOnce(table)
+      if MapCheck.drift(of: try readMaps(), from: table).isEmpty { break }
+    }
+  }
+
+  private func repairOnce(_ table: ServiceTable) throws(DataplaneError) {
     for _ in 0..<64 {
       let images = try readMaps().families
       var (states, plans) = try repairPlans(images, table, blockingSlots: true)

@@ -28,6 +28,7 @@ struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	int skc_bound_dev_if;
+	unsigned long skc_flags;
 	struct {
 		struct net *net;
 	} skc_net;
@@ -41,6 +42,14 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	unsigned short sk_protocol;
+	int sk_err;
+};
+
+struct tcp_sock {
+	__u32 total_retrans;
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
+	__u64 bytes_received;
 };
 
 struct mptcp_sock {
@@ -51,8 +60,21 @@ struct socket {
 	struct sock *sk;
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
 	int tgid;
+	struct css_set *cgroups;
 	struct task_struct *group_leader;
 	char comm[16];
 };

@@ -22,9 +22,12 @@ enum verdict {
 /* What a destination leads to. */
 struct frontend {
 	__u64 target; /* service << 32 | list */
-	__u32 flags;  /* enum svc_frontend_flags */
+	__u32 flags;  /* enum svc_frontend_flags, CHOSEN_BY_AFFINITY */
 	__u32 index;
 };
+
+/* In `flags` of a copy: the client came back to the backend it had, for those who trace. */
+#define CHOSEN_BY_AFFINITY (1u << 31)
 
 /* The backend that was chosen. */
 struct choice {
@@ -210,3 +213,30 @@ static __always_inline int avoids_past(const struct svc_flow *flow, const struct
 #define FAMILY 6
 #include "service_family.h"
 #undef FAMILY
+
+/* An AF_INET6 hook that sees ::ffff:a.b.c.d uses the IPv4 tables. */
+static __always_inline enum verdict find_frontend(const struct endpoint_address *to,
+						  int hook_family, __u8 protocol,
+						  struct frontend *found)
+{
+	if (hook_family == 4 || is_mapped(to->w))
+		return find_frontend4(to, protocol, found);
+	return find_frontend6(to, protocol, found);
+}
+
+static __always_inline enum verdict pick_backend(struct bpf_sock_addr *ctx, __u64 cookie,
+						 const struct endpoint_address *to, int hook_family,
+						 const struct frontend *frontend,
+						 struct choice *choice)
+{
+	if (hook_family == 4 || is_mapped(to->w))
+		return pick_backend4(ctx, cookie, frontend, choice);
+	return pick_backend6(ctx, cookie, frontend, choice);
+}
+
+static __always_inline int still_usable(const struct svc_flow *flow, int hook_family)
+{
+	if (hook_family == 4 || is_mapped(flow->vip_be))
+		return still_usable4(flow);
+	return still_usable6(flow);
+}

@@ -176,8 +176,12 @@ static __always_inline __u32 OF(affine_position)(const struct svc_affinity *entr
 	return search.position;
 }
 
-/* Which position of a list of a service port with a policy this client gets. */
-__noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, __u64 range)
+/*
+ * Which position of a list of a service port with a policy this client gets. Says so in the flags
+ * if it is the one that it had before.
+ */
+__noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, __u64 range,
+				      struct frontend *frontend)
 {
 	struct svc_affinity_key key = {.service = service, .family = FAMILY};
 	struct svc_affinity fresh = {}, *entry = 0;
@@ -199,6 +203,8 @@ __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, 
 			if (kept < backends) {
 				entry->position = kept;
 				entry->last_used = fresh.last_used;
+				if (frontend)
+					frontend->flags |= CHOSEN_BY_AFFINITY;
 				return kept;
 			}
 		}
@@ -302,7 +308,7 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 	}
 	choices = count(&OF(counters), service, TRANSLATED);
 	if (unlikely(frontend->flags & SVC_FRONTEND_POLICY))
-		at += OF(choose_by_policy)(ctx, service, range);
+		at += OF(choose_by_policy)(ctx, service, range, (struct frontend *)frontend);
 	else
 		at += draw(cookie, choices, backends);
 	slot = bpf_map_lookup_elem(&OF(slots), &at);

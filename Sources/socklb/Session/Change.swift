@@ -150,6 +150,8 @@ struct WriteSession {
       throw error
     }
     if let entry { record(entry) }
+    // Only memory: the next change tries again.
+    try? dataplane.clearAbandonedTraces()
     return endLostSockets(of: dataplane, after: prepared)
   }
 

@@ -83,3 +83,4 @@ extension ServiceCIDRs: ExpressibleByArgument {
 
 extension DumpFormat: ExpressibleByArgument {}
 extension DumpView: ExpressibleByArgument {}
+extension TraceRender.Format: ExpressibleByArgument {}

@@ -1,0 +1,239 @@
+public import BPFLoader
+import BPFObject
+import CServiceABI
+public import ServiceMaps
+
+extension Dataplane {
+  /// Starts to be told of decisions. Needs no lock and no state directory.
+  ///
+  /// - Parameters:
+  ///   - ringSize: bytes, a power of two.
+  ///   - outcomes: also of what becomes of TCP connections.
+  ///   - followClose: also of their ends.
+  /// - Throws: `.refused` when there are as many readers as there may be.
+  public func trace(
+    _ filter: TraceFilter, ringSize: Int, outcomes: Bool, followClose: Bool
+  ) throws(DataplaneError) -> TraceReader {
+    try TraceReader(
+      self, filter, ringSize: ringSize, outcomes: outcomes, followClose: followClose)
+  }
+
+  /// Gives back the memory that readers held who were killed.
+  public func clearAbandonedTraces() throws(DataplaneError) {
+    let rings = try bpf { () throws(BPFError) in try TraceRings(layout) }
+    try rings.clearAbandoned()
+  }
+}
+
+/// One `socklb trace`: its place among the readers, its rings and filters.
+///
+/// Programs forget it three seconds after it has been asked for the last time.
+public final class TraceReader {
+  private var dataplane: Dataplane
+  private let filter: TraceFilter
+  private let rings: TraceRings
+  private let decisions: RingBuffer
+  private let watch: OutcomeWatch?
+  private let place: Int
+  private let owner = UInt32(bitPattern: Files.ownProcessID)
+  private var end: UInt64
+  private var generation: UInt64
+  private var namesRead: UInt64 = 0
+  public private(set) var names = TraceNames()
+  /// More service ports than a filter in the kernel can hold.
+  public private(set) var isCutOff = false
+  /// Nothing is known by the name of the filter now.
+  public private(set) var meansNothing = false
+  private var hasStopped = false
+  private var places: TracePlaces
+
+  fileprivate init(
+    _ dataplane: Dataplane, _ filter: TraceFilter, ringSize: Int, outcomes: Bool,
+    followClose: Bool
+  ) throws(DataplaneError) {
+    self.dataplane = dataplane
+    self.filter = filter
+    rings = try bpf { () throws(BPFError) in try TraceRings(dataplane.layout) }
+    decisions = try bpf { () throws(BPFError) in
+      try RingBuffer(named: "socklb_trace", size: ringSize)
+    }
+    places = TracePlaces(hostCookie: dataplane.tables.hostNetworkNamespace)
+    generation = dataplane.tables.generation
+    let states = try dataplane.tables.readSnapshot().states
+    names.update(states)
+    let wanted = TraceNames.wanted(filter.services, states)
+    guard let (place, end) = try rings.take(decisions, filter.wire(wanted, owner: owner)) else {
+      let owners = rings.owners.map(String.init).joined(separator: ", ")
+      throw .refused(
+        "there are \(SVC_TRACERS) readers of the trace already, the processes \(owners)",
+        remedy: "end one of them")
+    }
+    (self.place, self.end) = (place, end)
+    guard outcomes else {
+      watch = nil
+      note(wanted)
+      return
+    }
+    do {
+      let settings = svc_outcome_settings(
+        reader: UInt32(place), follow_close: followClose ? 1 : 0)
+      watch = try bpf { () throws(BPFError) in try OutcomeWatch(dataplane.layout, settings) }
+    } catch {
+      rings.stop(place, end)
+      rings.leave(place, owner: owner)
+      throw error
+    }
+    note(wanted)
+    // Loading took its time.
+    _ = try renew()
+  }
+
+  deinit {
+    stop()
+    rings.leave(place, owner: owner)
+  }
+
+  private func note(_ wanted: TraceNames.Wanted) {
+    isCutOff =
+      wanted.count > TraceFilter.mostServices || wanted.addresses.count > TraceFilter.mostAddresses
+    meansNothing = !filter.services.isEmpty && wanted.count == 0
+  }
+
+  /// No more decisions come; those that are in the ring can still be taken.
+  public func stop() {
+    if !hasStopped { rings.stop(place, end) }
+    hasStopped = true
+  }
+
+  /// Decisions, then outcomes, oldest first: an outcome never comes before its decision, unless
+  /// that was lost.
+  ///
+  /// - Returns: whether there may be more at once.
+  public func take(
+    _ decision: (TraceDecision) -> Void,
+    _ outcome: (TraceOutcome, _ of: TraceDecision, _ time: UInt64) -> Void
+  ) throws(DataplaneError) -> Bool {
+    let limit = 8192
+    var found: [svc_trace_outcome] = []
+    let outcomes =
+      try watch.map { (watch) throws(DataplaneError) in
+        try bpf { () throws(BPFError) in
+          try watch.ring.take(as: svc_trace_outcome.self, limit: limit) { found.append($0) }
+        }
+      } ?? 0
+    // All decisions before these outcomes, so as many as there are.
+    var count = limit
+    var all = 0
+    while count == limit, all < 64 * limit {
+      count = try bpf { () throws(BPFError) in
+        try decisions.take(as: svc_trace_event.self, limit: limit) { wire in
+          if let value = TraceDecision(wire: wire) { decision(value) }
+        }
+      }
+      all += count
+    }
+    for wire in found {
+      if let value = TraceOutcome(wire: wire), let of = TraceDecision(wire: wire.decision) {
+        outcome(value, of, wire.time)
+      }
+    }
+    return count == limit || outcomes == limit
+  }
+
+  /// A TCP connection has sent its SYN, and nothing has come of it yet.
+  public func isConnecting(_ decision: TraceDecision) -> Bool {
+    watch?.isConnecting(decision.cookie) ?? true
+  }
+
+  /// Since the start.
+  public struct Losses: Hashable, Sendable {
+    /// Decisions that the ring had no room for.
+    public var decisions: UInt64 = 0
+    /// Outcomes of TCP connections.
+    public var outcomes: UInt64 = 0
+
+    public init() {}
+
+    init(decisions: UInt64, outcomes: UInt64) {
+      self.decisions = decisions
+      self.outcomes = outcomes
+    }
+  }
+
+  public var losses: Losses {
+    Losses(decisions: rings.lost(place), outcomes: watch?.lost ?? 0)
+  }
+
+  /// What happened since the last renewal.
+  public enum Renewal: Sendable {
+    case kept
+    /// This process was held up for longer than programs wait; they forgot it meanwhile.
+    case wasForgotten
+    /// It cannot go on: the reason.
+    case over(String)
+  }
+
+  /// To be called twice a second: says that this reader lives, and follows what is applied.
+  public func renew() throws(DataplaneError) -> Renewal {
+    let renewal = try rings.renew(place, end, owner: owner)
+    var result = Renewal.kept
+    switch renewal {
+    case .taken: return .over("it was held up, and another reader has taken its place")
+    case .kept(let end): self.end = end
+    case .resumed(let end):
+      self.end = end
+      result = .wasForgotten
+    }
+    let layout = dataplane.layout
+    guard layout.isComplete,
+      let header = try? MappedArray<svc_header>(BPFMap(pinned: layout.header)),
+      header[0].instance_high == dataplane.tables.instance.high,
+      header[0].instance_low == dataplane.tables.instance.low
+    else { return .over("the data plane was detached") }
+    try refreshNames()
+    return result
+  }
+
+  /// Reads the table again if it has changed.
+  public func refreshNames() throws(DataplaneError) {
+    guard dataplane.tables.generation != generation || dataplane.tables.isReplaced else { return }
+    if dataplane.tables.isReplaced { dataplane = try Dataplane(pin: dataplane.pin) }
+    generation = dataplane.tables.generation
+    let states = try dataplane.tables.readSnapshot().states
+    names.update(states)
+    if filter.services.isEmpty { return }
+    let wanted = TraceNames.wanted(filter.services, states)
+    rings.set(filter.wire(wanted, owner: owner), of: place)
+    note(wanted)
+  }
+
+  /// Where the process of a decision is.
+  public func place(of decision: TraceDecision) -> TraceRender.Place { places.place(of: decision) }
+}
+
+/// The programs of outcomes.bpf.c, at work for as long as this lives.
+private struct OutcomeWatch {
+  let ring: RingBuffer
+  private let link: TracepointLink
+  private let connections: BPFMap
+  private let losses: MappedArray<UInt64>
+
+  init(_ layout: PinLayout, _ settings: svc_outcome_settings) throws(BPFError) {
+    let open = try OpenObject(
+      elf: CompiledObject.outcomes.elf, name: CompiledObject.outcomes.rawValue)
+    for name in open.mapNames {
+      let pin = layout.pin(ofMap: name)
+      if Files.exists(pin) { try open.reuse(BPFMap(pinned: pin), as: name) }
+    }
+    try open.setConstants(settings)
+    let object = try open.load()
+    ring = try RingBuffer(object.map("outcomes"))
+    connections = try object.map("connections")
+    losses = try MappedArray(object.map("outcomes_lost"))
+    link = try TracepointLink(object.program("on_state"), named: "inet_sock_set_state")
+  }
+
+  var lost: UInt64 { losses.acquire(at: 0) &+ losses.acquire(at: 1) }
+
+  func isConnecting(_ cookie: UInt64) -> Bool { connections.hasElement(cookie) }
+}
