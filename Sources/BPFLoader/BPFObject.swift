@@ -70,6 +70,8 @@ public struct OpenObject: ~Copyable {
 
   /// Creates the maps and loads the programs (BPF_MAP_CREATE, BPF_PROG_LOAD).
   public consuming func load() throws(BPFError) -> LoadedObject {
+    let wanted = Dictionary(
+      uniqueKeysWithValues: mapNames.map { ($0, handle.definition(ofMap: $0)) })
     if let failure = handle.load() {
       if let program = failure.program {
         throw BPFError(
@@ -77,6 +79,12 @@ public struct OpenObject: ~Copyable {
           errno: failure.errno, verifierLog: failure.log)
       }
       throw .call("loading the BPF object \(name)", errno: failure.errno)
+    }
+    // libbpf leaves out what the kernel seems not to know when a probe of its fails.
+    for (map, definition) in wanted where handle.definition(ofMap: map) != definition {
+      throw BPFError(
+        .failed, "the map \(map) of the BPF object \(name) was not made as it has to be",
+        remedy: "a test of what the kernel can do has failed: try again")
     }
     return LoadedObject(handle)
   }

@@ -74,13 +74,13 @@ private func growsWhenCrowded(_ variant: Variant, _ sandbox: Sandbox) throws {
   let keys = try dataplane.tables.readStates()[variant == .v6 ? 1 : 0].keys
   // Nine that all belong into the same bucket, and nowhere else.
   var ports: [Int] = []
-  var bucket: [Int]?
+  var crowds: [Int: [Int]] = [:]
   for port in 1001..<60_000 where ports.count < 9 {
     guard let key = try served(variant, [port]).first?.key else { continue }
     let ways = keys.ways(for: key)
-    guard ways.count == 8, bucket == nil || bucket == ways else { continue }
-    bucket = ways
-    ports.append(port)
+    if ways.count != 8 { continue }
+    crowds[ways[0], default: []].append(port)
+    ports = crowds[ways[0], default: []]
   }
   try checkEqual(ports.count, 9, "ports")
   let table = ServiceTable(frontends: try served(variant, ports))
