@@ -10,14 +10,6 @@ public struct BPFProgram: Sendable {
     descriptor = FileDescriptor(owning: fd)
   }
 
-  /// The same, where there has to be one.
-  public init(opening id: UInt32) throws(BPFError) {
-    switch Calls.programFD(id: id) {
-    case .failure(let failure): throw .call("opening program \(id)", errno: failure.errno)
-    case .success(let fd): descriptor = FileDescriptor(owning: fd)
-    }
-  }
-
   public struct Info: Sendable {
     public var id: UInt32
     public var name: String

@@ -66,7 +66,10 @@ where
       guard Int(index) < frontends.count, let record = Wire.record(frontends[index]),
         state.keys.position(of: record.key, index: index) == position,
         Int(record.list) < lists.count
-      else { continue }
+      else {
+        state.staleKeys.append(position)
+        continue
+      }
       state.frontends[index] = record
       let range = SlotRange(word: lists.acquire(at: record.list))
       state.lists[record.list] = range
@@ -190,6 +193,7 @@ where
   func apply(_ plan: FamilyPlan) throws(BPFError) {
     // Out of sight.
     try ranges.delete(plan.staleRanges.map(Wire.range))
+    for position in plan.staleKeys { publish(0, at: position) }
     try kept.delete(plan.staleKept.map(Wire.kept))
     try services.update(plan.services.map(\.id), plan.services.map(\.record.wire))
     let fresh = plan.services.filter(\.isNew).map(\.id)

@@ -141,8 +141,11 @@ public struct KernelTables: Sendable {
   ///
   /// - Parameter value: half of what the header says.
   public func raiseGeneration(to value: UInt64) {
-    if generation / 2 < value { setGeneration(value * 2) }
+    if generation / 2 < value { setGeneration(value * 2 + (isUnfinished ? 1 : 0)) }
   }
+
+  /// The maps hold half a table: whoever comes next finds out.
+  public func markUnfinished() { setGeneration(generation | 1) }
 
   var isGracePending: Bool { header[0].grace_pending != 0 }
 
@@ -307,7 +310,7 @@ public struct KernelTables: Sendable {
       }
       if let after { setAddressFilter(after) }
     } catch {
-      setGeneration(generation + 2)
+      // The generation stays odd: half of it is written.
       throw .bpf(error)
     }
     setGeneration(generation + 2)

@@ -72,6 +72,47 @@ let mishapTests: [KernelTest] =
       try sandbox.succeed(["apply", "--prune", "-f", "-"], input: other)
       _ = try whoAnswers(Variant.v4.vip(2), pods)
     },
+    KernelTest("lost_objects_and_a_killed_writer_wipe_nothing_either") { sandbox in
+      let pods = try Pods(.v4, SK_TCP, 1...2)
+      let vip = Variant.v4.vip(1)
+      let attach = ["attach", "--cgroup", sandbox.cgroup]
+      try sandbox.succeed(attach)
+      try sandbox.succeed(
+        ["apply", "-f", "-"], input: Manifest.both("web", vip: vip, pods.places))
+      let objects = try Disk.read(sandbox.state + "/objects")
+      try Dataplane(pin: sandbox.pin).tables.markUnfinished()
+      Disk.remove(sandbox.state + "/objects")
+      for command in [["upgrade"], attach] {
+        let refused = try sandbox.run(command)
+        try check(
+          refused.code == 1 && refused.errors.contains("objects is missing"), refused.all)
+        _ = try whoAnswers(vip, pods)
+      }
+      try Disk.write(objects, to: sandbox.state + "/objects")
+      try check(
+        try sandbox.succeed(["upgrade"]).errors.contains("finished what an interrupted"), "upgrade")
+      try sandbox.succeed(["verify"])
+      _ = try whoAnswers(vip, pods)
+    },
+    KernelTest("an_attach_that_was_killed_before_its_table_is_not_taken_for_whole") { sandbox in
+      let vip = Variant.v4.vip(1)
+      let pods = try Pods(.v4, SK_TCP, 1...1)
+      let attach = ["attach", "--cgroup", sandbox.cgroup]
+      try sandbox.succeed(attach)
+      try sandbox.succeed(
+        ["apply", "-f", "-"], input: Manifest.both("web", vip: vip, pods.places))
+      // As the rename of the pins leaves it: an empty table, and no generation yet.
+      let dataplane = try Dataplane(pin: sandbox.pin)
+      try dataplane.serve([])
+      let header = try MappedArray<svc_header>(BPFMap(pinned: sandbox.pin + "/header"))
+      header.publish(0, at: 0, offset: MemoryLayout<svc_header>.offset(of: \.generation) ?? 8)
+      let doctor = try sandbox.run(["doctor"])
+      try check(doctor.code == 1 && doctor.output.contains("a writer was killed"), doctor.all)
+      try checkEqual(dataplane.tables.generation, 0, "the generation after doctor")
+      try check(
+        try sandbox.succeed(attach).errors.contains("finished what an interrupted"), "attach")
+      _ = try whoAnswers(vip, pods)
+    },
     KernelTest("source_ranges_of_a_killed_writer_let_nobody_through") { sandbox in
       let pods = try Pods(.v4, SK_TCP, 1...1)
       let vip = Variant.v4.vip(1)

@@ -25,7 +25,7 @@ extension Dataplane {
   /// Only for whoever holds the lock.
   public func runCanary(below cgroups: [String]) throws(DataplaneError) -> [CanaryResult] {
     let before = try tables.readSnapshot()
-    guard before.isConsistent else {
+    guard before.isConsistent, !tables.isUnfinished else {
       throw .refused(
         "a writer was killed at work", remedy: "the next `socklb apply` finishes what it began")
     }

@@ -38,10 +38,10 @@ extension Dataplane {
         "whether a writer was killed cannot be told while another one is at "
           + "work, or without its lock")
     }
-    if tables.generation % 2 != 0 {
+    if tables.isUnfinished {
       return Finding(
         "writer", .failure, "a writer was killed in the middle of a change",
-        remedy: "the next `socklb apply` finishes it")
+        remedy: "the next `socklb attach`, `upgrade` or `apply` finishes it")
     }
     if tables.isSwitching {
       return Finding(

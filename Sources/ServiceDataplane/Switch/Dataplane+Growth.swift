@@ -76,7 +76,10 @@ extension Dataplane {
         try after(.switched(count))
       }
     } catch let refused {
-      if !tables.isSwitching { try undoGrowth(object) }
+      let isAllThere = KernelTables.tableMaps.allSatisfy {
+        Files.exists(layout.next + "/" + $0)
+      }
+      if !tables.isSwitching && isAllThere { try undoGrowth(object) }
       throw refused
     }
     try bpf { () throws(BPFError) in try tables.grace.wait() }
@@ -103,8 +106,9 @@ extension Dataplane {
   private func undoGrowth(_ object: borrowing LoadedObject) throws(DataplaneError) {
     try bpf { () throws(BPFError) in try tables.grace.wait() }
     let larger = try KernelTables { name throws(BPFError) in try object.map(name) }
-    try bpf { () throws(BPFError) in try tables.takeOverCounters(from: larger) }
+    // First: killed after this, what the larger maps counted is lost, but never counted twice.
     try Files.rename(layout.next, to: layout.nextBuilding)
+    try bpf { () throws(BPFError) in try tables.takeOverCounters(from: larger) }
     try PinLayout.removePins(layout.nextBuilding)
   }
 
@@ -141,10 +145,12 @@ extension Dataplane {
     guard shortages.isEmpty else { throw .capacity(CapacityError(shortages: shortages)) }
     let room = tables.capacities
     var larger = room.grown(for: table, within: limits)
+    var inParts: KernelTables.Preparation?
     if larger == room {
       larger = room.doubled(within: limits)
       do {
         let preparation = try tables.prepare(table)
+        inParts = preparation
         // Not in one step: it fits, but hardly. A change is written beside what is in use.
         if preparation.isOneStep || larger == room { return (preparation, self, false) }
       } catch {
@@ -152,7 +158,13 @@ extension Dataplane {
         guard case .capacity = error, larger != room else { throw error }
       }
     }
-    let grown = try grow(to: larger)
-    return (try grown.tables.prepare(table), grown, true)
+    do {
+      let grown = try grow(to: larger)
+      return (try grown.tables.prepare(table), grown, true)
+    } catch {
+      // It need not grow, and nothing has changed.
+      guard let inParts, !tables.isSwitching, !Files.exists(layout.next) else { throw error }
+      return (inParts, self, false)
+    }
   }
 }

@@ -91,7 +91,9 @@ extension Dataplane {
         // Not when the cgroup went away just now: nothing runs there.
         if try !link.link.update(to: link.new) { continue }
       } catch {
-        let isUndone = links[..<number].reversed().allSatisfy { $0.link.isBack(to: $0.old) }
+        let isUndone = links[..<number].reversed().allSatisfy {
+          $0.old.map($0.link.isBack(to:)) ?? false
+        }
         if isUndone { tables.setSwitching(wasSwitching) }
         throw .bpf(error)
       }
@@ -103,7 +105,8 @@ extension Dataplane {
 
   private struct LinkToSwitch {
     var link: CgroupLink
-    var old: BPFProgram
+    /// nil: this process may not open programs by their ids (CAP_SYS_ADMIN), so it cannot go back.
+    var old: BPFProgram?
     var new: BPFProgram
   }
 
@@ -121,8 +124,10 @@ extension Dataplane {
         let info = try bpf { () throws(BPFError) in try link.info() }
         // The cgroup is gone: nothing runs there.
         if info.cgroupID == 0 { continue }
-        let old = try bpf { () throws(BPFError) in try BPFProgram(opening: info.programID) }
-        let isSame = try bpf { () throws(BPFError) in try old.info().tag == program.info().tag }
+        let old = BPFProgram(id: info.programID)
+        let isSame = try bpf { () throws(BPFError) in
+          try old?.info().tag == program.info().tag
+        }
         if isSame && !always {
           result.unchanged += 1
         } else {

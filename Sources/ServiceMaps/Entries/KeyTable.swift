@@ -98,6 +98,18 @@ public struct KeyTable: Hashable, Sendable {
     return ways(for: key).filter { svc_key_may_be(words[$0], hash) != 0 }
   }
 
+  /// Of two indexes that both have this key, which one programs find.
+  func finds(
+    _ one: UInt32, before other: UInt32, for key: FrontendKey
+  ) -> (found: UInt32, hidden: UInt32) {
+    for position in candidates(for: key) {
+      let index = KeyTable.index(in: words[position])
+      if index == one { return (one, other) }
+      if index == other { return (other, one) }
+    }
+    return (one, other)
+  }
+
   /// A word, or 0.
   public mutating func store(_ word: UInt64, at position: Int) { words[position] = word }
 }

@@ -68,6 +68,9 @@ public struct FamilyPlan: Sendable, Equatable {
   public var newFrontends: [FrontendWrite] = []
   /// First of all: a frontend that gets such an index would let through whom it must not.
   public var staleRanges: [RangeWrite] = []
+  /// Words that lead no program to a frontend. They take ways, and what they lead to may not be
+  /// written until programs that have read them have ended.
+  public var staleKeys: [Int] = []
   /// Also first: an id that is given anew must not be found under what it stood for.
   public var staleKept: [KeptRecord] = []
   /// Before the frontends that ask for them. For one that is in use they only let more through.
@@ -103,7 +106,8 @@ public struct FamilyPlan: Sendable, Equatable {
   /// True when the maps already hold what is wanted.
   public var isEmpty: Bool {
     services.isEmpty && newEndpoints.isEmpty && slots.isEmpty && newLists.isEmpty
-      && newFrontends.isEmpty && staleRanges.isEmpty && insertRanges.isEmpty && deleteRanges.isEmpty
+      && newFrontends.isEmpty && staleRanges.isEmpty && staleKeys.isEmpty && insertRanges.isEmpty
+      && deleteRanges.isEmpty
       && insertGuards.isEmpty && deleteGuards.isEmpty && retargets.isEmpty && publishLists.isEmpty
       && staleKept.isEmpty && insertKept.isEmpty && deleteKept.isEmpty && insertKeys.isEmpty
       && deleteKeys.isEmpty && releasedEndpoints.isEmpty && deletedServices.isEmpty
@@ -116,7 +120,7 @@ public struct FamilyPlan: Sendable, Equatable {
 
   /// True when something is taken out of use, so that it may be reused only after a grace period.
   public var frees: Bool {
-    !retargets.isEmpty || !publishLists.isEmpty || !deleteKeys.isEmpty
+    !retargets.isEmpty || !publishLists.isEmpty || !staleKeys.isEmpty || !deleteKeys.isEmpty
       || !releasedEndpoints.isEmpty
   }
 }
@@ -149,6 +153,8 @@ extension FamilyState {
     for write in plan.releasedEndpoints { set(endpoint: write) }
     for id in plan.deletedServices { services[id] = nil }
     staleRanges.removeAll { plan.staleRanges.contains($0) }
+    for position in plan.staleKeys { keys.store(0, at: position) }
+    staleKeys.removeAll { plan.staleKeys.contains($0) }
     guards.formUnion(plan.insertGuards)
     guards.subtract(plan.deleteGuards)
     let used = Set(frontends.values.lazy.map(\.list))

@@ -233,6 +233,8 @@ public struct FamilyState: Sendable {
   public var kept: [KeptRecord: UInt32] = [:]
   /// Addresses of which every port that is no frontend is refused.
   public var guards: Set<IPAddress> = []
+  /// Positions of words in `keys` that lead no program to a frontend.
+  public var staleKeys: [Int] = []
   /// Source ranges of indexes that no frontend has: left by a writer that was killed.
   public var staleRanges: [FamilyPlan.RangeWrite] = []
   /// What damaged maps may lead programs to (`verify --repair`): a plan does not write there.

@@ -62,7 +62,11 @@ public struct Planner {
       if planner.deferred.isEmpty {
         let guards = Set(table.guardedAddresses.lazy.filter { $0.family == state.family })
         plan.staleRanges = state.staleRanges
-        plan.insertGuards = guards.subtracting(state.guards).sorted()
+        plan.staleKeys += state.staleKeys
+        // An address whose keys come with a later plan gets its guard then.
+        let addresses = isComplete ? [] : Set(frontends.lazy.map(\.key.address))
+        plan.insertGuards = guards.subtracting(state.guards)
+          .filter { isComplete || addresses.contains($0) }.sorted()
         plan.deleteGuards = state.guards.subtracting(guards).sorted()
         plan.isComplete = isComplete
         return plan
@@ -114,7 +118,10 @@ public struct Planner {
     isStable = [Bool](repeating: false, count: room.physicalLists)
     freeServices = IndexAllocator(limit: room.physicalServices, used: old.services.keys)
     freeFrontends = IndexAllocator(
-      limit: room.frontends, used: old.frontends.keys)
+      limit: room.frontends,
+      used: Array(old.frontends.keys)
+        + old.staleKeys.map { KeyTable.index(in: old.keys.words[$0]) }
+        .filter { Int($0) < room.frontends })
     freeLists = IndexAllocator(limit: room.physicalLists, used: old.lists.keys)
     freeSlots = RangeAllocator(
       limit: room.physicalBackends, used: Array(old.lists.values) + old.blockedSlots)
@@ -126,7 +133,14 @@ public struct Planner {
     indexByKey = [:]
     indexByKey.reserveCapacity(old.frontends.count)
     for (index, record) in old.frontends {
-      indexByKey[record.key] = index
+      if let other = indexByKey.updateValue(index, forKey: record.key) {
+        // Damage: programs find one of the two.
+        let (found, hidden) = old.keys.finds(index, before: other, for: record.key)
+        indexByKey[record.key] = found
+        if let position = old.keys.position(of: record.key, index: hidden) {
+          plan.staleKeys.append(position)
+        }
+      }
       if oldListsOfService[record.service]?.contains(record.list) != true {
         oldListsOfService[record.service, default: []].append(record.list)
       }

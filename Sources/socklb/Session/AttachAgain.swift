@@ -16,9 +16,11 @@ struct AttachAgain {
     let isMigrated = try Upgrade.migrate(pin: common.pin)
     let dataplane = try Dataplane(pin: common.pin)
     try dataplane.checkLayout()
-    let kept = try state.readSettings()
-    var isChanged = try Upgrade.makeWhole(dataplane, state, wanted: wanted(dataplane, kept))
+    var isChanged = try Upgrade.makeWhole(
+      dataplane, state, wanted: wanted(dataplane, state.readSettings()))
     isChanged = isChanged || isMigrated
+    // A change that was finished has brought settings of its own.
+    let kept = try state.readSettings()
     if isChanged || group != nil || capacity.changesLimits {
       try state.checkOwner(of: dataplane)
       try keep(dataplane, kept)

@@ -87,10 +87,7 @@ struct WriteSession {
     (known, knownBytes) = try KnownStore.load(state)
     // attach has written it, if only without an object.
     guard knownBytes != nil || mayStartAnew else {
-      throw .refused(
-        "\(state.path)/objects is missing, which holds what is served now",
-        remedy: "restore it, or apply all manifests at once with --prune. Nothing was changed, "
-          + "what is attached goes on")
+      throw WriteSession.lostObjects(state)
     }
     if dataplane.tables.isUnfinished {
       Output.message("note: another socklb was interrupted; this one goes on where it stopped")
@@ -117,6 +114,7 @@ struct WriteSession {
     let (prepared, dataplane, hasGrown) = try dataplane.prepare(change.table, within: limits)
     if hasGrown { Output.message("grew the maps: room for \(dataplane.tables.capacities)") }
     let state = common.stateDirectory
+    let wasUnfinished = dataplane.tables.isUnfinished
     let bytes = change.changes.isChange || knownBytes == nil ? change.known.encode() : nil
     let entry = entry(of: change, note, bytes, prepared)
     if let entry { try begin(entry) }
@@ -145,6 +143,8 @@ struct WriteSession {
       if let back = try? dataplane.tables.prepare(prepared.before) {
         try? dataplane.tables.commit(back)
       }
+      // What was half written before is so again.
+      if wasUnfinished { dataplane.tables.markUnfinished() }
       // Last: until then a writer that is killed leaves what the next one can tell.
       try? state.forgetPending()
       throw error

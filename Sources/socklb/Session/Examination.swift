@@ -88,7 +88,7 @@ final class Examination {
     guard isAlone else {
       return untested("the lock of \(common.state) could not be had within 5 s")
     }
-    guard dataplane.tables.generation % 2 == 0, !dataplane.tables.isSwitching else {
+    guard !dataplane.tables.isUnfinished, !dataplane.tables.isSwitching else {
       return untested("what a killed writer has left comes first")
     }
     let cgroups = try dataplane.liveCgroups()

@@ -34,14 +34,14 @@ extension WriteSession {
     let pending = try interrupted(state)
     guard pending != nil || dataplane.tables.isUnfinished else { return false }
     try state.checkOwner(of: dataplane)
-    let (known, _) = try KnownStore.load(state)
+    let (known, bytes) = try KnownStore.load(state)
+    // What is attached goes on; a lost file is not a wish to serve nothing.
+    guard bytes != nil else { throw lostObjects(state) }
     if pending != nil { try finishInterrupted(state, dataplane, known) }
     if dataplane.tables.isUnfinished {
       let options = NodeOptions.compileOptions(try state.readSettings())
-      let table = TableCompiler(options: options).compile(known).table
-      _ = try dataplane.tables.refreshSources(for: table)
-      // They were made, or grown, for this table.
-      try dataplane.tables.commit(dataplane.tables.prepare(table))
+      // The maps were made, or grown, for this table.
+      try serve(TableCompiler(options: options).compile(known).table, dataplane)
       try continueGeneration(state, dataplane.tables)
       Output.message("finished what an interrupted socklb had begun")
     }
@@ -60,17 +60,32 @@ extension WriteSession {
       try state.writeSettings(pending.settings)
       let table = TableCompiler(options: NodeOptions.compileOptions(pending.settings))
         .compile(known).table
-      let prepared = try dataplane.tables.prepare(table)
-      let isRestricted = table.frontends.contains { !$0.sourceRanges.isEmpty }
-      if isRestricted { _ = try dataplane.tables.refreshSources(for: table) }
-      try dataplane.tables.commit(prepared)
-      if !isRestricted { _ = try dataplane.tables.refreshSources(for: table) }
-      let ended = try dataplane.endLostSockets(after: prepared)
-      for warning in ended.warnings { Output.message(warning) }
+      try serve(table, dataplane)
       try recordInterrupted(pending, state, dataplane.tables)
     } catch {
       Output.message("warning: a change that was interrupted cannot be finished: \(error)")
     }
+  }
+
+  /// In the maps there are.
+  private static func serve(
+    _ table: ServiceTable, _ dataplane: Dataplane
+  ) throws(DataplaneError) {
+    let prepared = try dataplane.tables.prepare(table)
+    // Known before ranges ask for them, and forgotten only when none does any more.
+    let isRestricted = table.frontends.contains { !$0.sourceRanges.isEmpty }
+    if isRestricted { _ = try dataplane.tables.refreshSources(for: table) }
+    try dataplane.tables.commit(prepared)
+    if !isRestricted { _ = try dataplane.tables.refreshSources(for: table) }
+    let ended = try dataplane.endLostSockets(after: prepared)
+    for warning in ended.warnings { Output.message(warning) }
+  }
+
+  static func lostObjects(_ state: StateDirectory) -> DataplaneError {
+    .refused(
+      "\(state.path)/objects is missing, which holds what is served now",
+      remedy: "restore it, or apply all manifests at once with --prune. Nothing was changed, "
+        + "what is attached goes on")
   }
 
   static func recordInterrupted(

@@ -15,7 +15,7 @@ let faultTests: [KernelTest] = Scenario.all.map { scenario in
 enum InjectionLimit {
   static let isAll = getenv("FAULTS").map { String(cString: $0) == "all" } ?? false
   /// Seconds for each scenario.
-  static let seconds = 5
+  static let seconds = 8
   static var timeLimit: Int { isAll ? 3600 : 180 }
 
   /// `items` in an order that differs from run to run, so that in the end all of them are tried.
@@ -85,6 +85,6 @@ private func failEachCall(_ scenario: Scenario, _ sandbox: Sandbox) throws {
   // detach goes on in spite of nearly everything.
   let mayAllBeBorne = if case .detached = scenario.after { true } else { false }
   try check(
-    tried >= 10 && (failed > 0 || mayAllBeBorne), "only \(tried) faults, \(failed) failures")
+    tried >= 5 && (failed > 0 || mayAllBeBorne), "only \(tried) faults, \(failed) failures")
   print("\(scenario.name): \(tried) of \(tries.count) faults, \(failed) of them failures")
 }

@@ -87,4 +87,43 @@ import Testing
     #expect(KeyTable.place(of: 8).bucket == 2 && KeyTable.place(of: 11).offset == 24)
     #expect(table.mask == 3)
   }
+
+  /// A word whose frontend is damaged goes, and its index is not used by the same plan.
+  @Test func aStaleWordIsTakenAway() throws {
+    let frontend = Frontend(
+      key: clusterIP(1), kind: .clusterIP, service: serviceName(1), backends: [backend(1)])
+    let table = ServiceTable(frontends: [frontend])
+    var state = FamilyState(
+      family: .v4, capacities: Capacities(services: 10, frontends: 10, backends: 10))
+    state.apply(try Planner.plan(from: state, to: table))
+    let index = try #require(state.frontends.keys.first)
+    let position = try #require(state.keys.position(of: frontend.key, index: index))
+    state.frontends[index] = nil
+    state.staleKeys = [position]
+    let plan = try Planner.plan(from: state, to: table)
+    #expect(plan.staleKeys == [position] && plan.frees)
+    #expect(
+      plan.insertKeys.map(\.index) != [index] && plan.insertKeys.map(\.position) != [position])
+    state.apply(plan)
+    #expect(state.keys.words.count { $0 != 0 } == 1)
+    #expect(try Planner.plan(from: state, to: table).isEmpty)
+  }
+
+  /// Of two records with one key programs find one; the other one's word goes.
+  @Test func aKeyTwiceIsMended() throws {
+    let frontend = Frontend(
+      key: clusterIP(1), kind: .clusterIP, service: serviceName(1), backends: [backend(1)])
+    let table = ServiceTable(frontends: [frontend])
+    var state = FamilyState(
+      family: .v4, capacities: Capacities(services: 10, frontends: 10, backends: 10))
+    state.apply(try Planner.plan(from: state, to: table))
+    let index = try #require(state.frontends.keys.first)
+    let first = try #require(state.keys.position(of: frontend.key, index: index))
+    state.frontends[7] = state.frontends[index]
+    let second = state.keys.insert(frontend.key, index: 7)
+    let plan = try Planner.plan(from: state, to: table)
+    #expect(plan.staleKeys == [second])
+    state.apply(plan)
+    #expect(state.keys.words[first] != 0 && state.keys.words.count { $0 != 0 } == 1)
+  }
 }
