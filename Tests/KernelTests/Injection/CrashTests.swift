@@ -56,7 +56,7 @@ private func killBeforeEachCall(_ scenario: Scenario, _ sandbox: Sandbox) throws
   let start = sk_milliseconds()
   var tried = 0
   for call in kills {
-    if !InjectionLimit.isAll && sk_milliseconds() - start > InjectionLimit.seconds * 1000 { break }
+    if InjectionLimit.isReached(since: start, tried) { break }
     let what = "kill -9 before \(call)"
     let outcome = try sandbox.run(command, input: scenario.input, disturbing: call, by: .kill)
     if outcome.code == 0 {

@@ -18,6 +18,13 @@ enum InjectionLimit {
   static let seconds = 8
   static var timeLimit: Int { isAll ? 3600 : 180 }
 
+  /// - Parameters:
+  ///   - start: milliseconds, as `sk_milliseconds` counts them.
+  ///   - tried: so many there were; some there have to be, however long they take.
+  static func isReached(since start: Int, _ tried: Int) -> Bool {
+    !isAll && tried >= 5 && sk_milliseconds() - start > seconds * 1000
+  }
+
   /// `items` in an order that differs from run to run, so that in the end all of them are tried.
   static func shuffled<T>(_ items: [T]) -> [T] {
     var random = SystemRandomNumberGenerator()
@@ -50,7 +57,7 @@ private func failEachCall(_ scenario: Scenario, _ sandbox: Sandbox) throws {
   let start = sk_milliseconds()
   var (tried, failed) = (0, 0)
   for (call, error) in tries {
-    if !InjectionLimit.isAll && sk_milliseconds() - start > InjectionLimit.seconds * 1000 { break }
+    if InjectionLimit.isReached(since: start, tried) { break }
     let what = "\(error) from \(call)"
     let outcome = try sandbox.run(
       command, input: scenario.input, disturbing: call, by: .error(error))
