@@ -86,7 +86,7 @@ let upgradeTests: [KernelTest] = [
   KernelTest("upgrade_between_two_builds_while_clients_connect", inVM: false, timeLimit: 2400) {
     try upgradeUnderLoad($0, whole: Int(getenvText("UPGRADES")) ?? 20, switches: 1000)
   },
-  KernelTest("upgrade_a_few_times_while_clients_connect") {
+  KernelTest("upgrade_a_few_times_while_clients_connect", timeLimit: 240) {
     try upgradeUnderLoad($0, whole: 4, switches: 20)
   },
 ]
