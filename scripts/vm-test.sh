@@ -1,7 +1,7 @@
 #!/bin/bash
 # Boots a kernel in qemu and runs the kernel tests there; exits as the tests do.
 # usage: vm-test.sh VMLINUZ [ARGUMENT OF socklb-kernel-tests]...
-# Environment: VM_TIMEOUT (seconds, default 1500), BUILD (default .build/release).
+# Environment: VM_TIMEOUT (seconds, default 2400), BUILD (default .build/release).
 #
 # No KVM is needed: a cloud kernel, busybox and two static programs boot in seconds under plain
 # emulation. One CPU and preempt=full are the hard case: a test that only works because another
@@ -13,7 +13,7 @@ kernel=$1
 shift
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$root/.build/release}
-limit=${VM_TIMEOUT:-1500}
+limit=${VM_TIMEOUT:-2400}
 complaint='Kernel panic|Oops|BUG:|WARNING: CPU|general protection|rcu.*(stall|self-detected)'
 
 work=$(mktemp -d)
