@@ -53,6 +53,7 @@ soak: build ## What takes longer: sockets, upgrades, torture, faults and kills (
 	@FAULTS=all $(BIN)/socklb-kernel-tests --filter fault_in_
 	@FAULTS=all $(BIN)/socklb-kernel-tests --filter crash_
 	@VM_ALL=1 KERNEL_TESTS=1 scripts/test.sh vm
+	@MIGRATIONS=100 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter migration_there_and_back
 	@UPGRADES=1000 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter upgrade_between_two_builds
 
 test-vm: build ## Kernel tests on Debian's kernels in qemu

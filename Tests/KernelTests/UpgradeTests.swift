@@ -99,7 +99,7 @@ private func offset(_ member: PartialKeyPath<svc_header>) -> Int {
   MemoryLayout<svc_header>.offset(of: member) ?? -1
 }
 
-private func getenvText(_ name: String) -> String {
+func getenvText(_ name: String) -> String {
   getenv(name).map { String(cString: $0) } ?? ""
 }
 
