@@ -58,8 +58,16 @@ struct Bench {
 
 enum Fill {
   static func run(pin: String, services: Int, endpoints: Int) throws {
-    let tables = try Dataplane(pin: pin).tables
     let table = Generate.table(services: services, endpoints: endpoints)
+    let tables = try Bench.time("grow") {
+      let dataplane = try Dataplane(pin: pin)
+      let limits = Capacities(
+        services: services, frontends: max(services, 262_144),
+        backends: max(services * endpoints, 1_048_576))
+      let wanted = dataplane.tables.capacities.grown(for: table, within: limits)
+      return try (wanted == dataplane.tables.capacities ? dataplane : dataplane.grow(to: wanted))
+        .tables
+    }
     let prepared = try Bench.time("plan") { try tables.prepare(table) }
     try Bench.time("write") { try tables.commit(prepared) }
     let read = try Bench.time("read back") { try tables.readSnapshot().table }
@@ -68,19 +76,37 @@ enum Fill {
     print("JSON\t\(json.count / 1_000_000) MB")
   }
 
+  /// One endpoint leaves a Service and comes back; each change on its own, as a process that
+  /// follows a cluster makes them.
   static func change(pin: String, services: Int, endpoints: Int, rounds: Int) throws {
     let tables = try Dataplane(pin: pin).tables
     let table = Generate.table(services: services, endpoints: endpoints)
+    var resident = try Bench.time("read the table") { try ResidentTable(tables) }
+    guard try resident.table() == table else { throw Wrong(what: "the kernel holds another table") }
+    let clock = ContinuousClock()
     for round in 0..<rounds {
-      var frontends = table.frontends
-      let one = round * 7919 % frontends.count
-      frontends[one].backends.removeLast()
-      let prepared = try Bench.time("plan one change") {
-        try tables.prepare(ServiceTable(frontends: frontends))
+      let whole = table.frontends[round * 7919 % table.frontends.count]
+      var less = whole
+      less.backends.remove(at: round % max(whole.backends.count, 1))
+      for frontend in [less, whole] {
+        let change = TableChange(services: [frontend.service], frontends: [frontend])
+        let start = clock.now
+        try resident.change(change)
+        let visible = clock.now
+        try resident.settle()
+        let settled = clock.now
+        print("change\t\(microseconds(visible - start)) us\t\(microseconds(settled - visible)) us")
       }
-      try Bench.time("write one change") { try tables.commit(prepared) }
     }
-    try tables.commit(tables.prepare(table))
+    guard try tables.readSnapshot().table == table else {
+      throw Wrong(what: "the kernel holds another table")
+    }
+  }
+
+  private static func microseconds(_ duration: Duration) -> String {
+    let nanoseconds =
+      duration.components.seconds * 1_000_000_000 + duration.components.attoseconds / 1_000_000_000
+    return "\(nanoseconds / 1000).\(nanoseconds % 1000 / 100)"
   }
 }
 

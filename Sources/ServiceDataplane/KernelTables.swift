@@ -284,37 +284,45 @@ public struct KernelTables: Sendable {
     return plans
   }
 
+  /// Writes plans for the whole table, and waits until what they take out of use is free.
   func write(
     _ plans: [FamilyPlan], from states: [FamilyState]
   ) throws(DataplaneError) {
+    try write(plans) {
+      var during = AddressFilter()
+      var after = AddressFilter()
+      for (state, plan) in zip(states, plans) {
+        state.mark(&during)
+        state.mark(&after, after: plan)
+      }
+      return (during.union(after), after)
+    }
+    if plans.contains(where: \.frees) { try waitIfPending() }
+  }
+
+  /// Writes plans. What they take out of use is in use still.
+  ///
+  /// - Parameter filters: the bits of addresses that are there before or after, and after. A bit
+  ///   too many costs a lookup, one too few a frontend: bits come first and go last.
+  func write(
+    _ plans: [FamilyPlan], filters: () -> (during: AddressFilter, after: AddressFilter)
+  ) throws(DataplaneError) {
     let generation = self.generation / 2 * 2
     setGeneration(generation + 1)
-    let frees = plans.contains(where: \.frees)
-    if frees { setGracePending(true) }
-    // A bit too many costs a lookup, one too few a frontend: bits come first and go last.
-    var after: AddressFilter?
-    if plans.contains(where: \.changesAddresses) {
-      var old = AddressFilter()
-      var new = AddressFilter()
-      for (state, plan) in zip(states, plans) {
-        state.mark(&old)
-        state.mark(&new, after: plan)
-      }
-      setAddressFilter(old.union(new))
-      after = new
-    }
+    if plans.contains(where: \.frees) { setGracePending(true) }
+    let addresses = plans.contains(where: \.changesAddresses) ? filters() : nil
+    if let addresses { setAddressFilter(addresses.during) }
     addToFilter(backendsOf: plans)
     do {
       for plan in plans {
         if plan.family == .v4 { try v4.apply(plan) } else { try v6.apply(plan) }
       }
-      if let after { setAddressFilter(after) }
     } catch {
       // The generation stays odd: half of it is written.
       throw .bpf(error)
     }
+    if let addresses { setAddressFilter(addresses.after) }
     setGeneration(generation + 2)
-    if frees { try waitIfPending() }
   }
 
   /// What there was of backends stays.
@@ -328,14 +336,10 @@ public struct KernelTables: Sendable {
 
   /// Before any list leads there.
   private func addToFilter(backendsOf plans: [FamilyPlan]) {
-    guard plans.contains(where: { !$0.slots.isEmpty }) else { return }
-    var filter = AddressFilter()
     for slot in plans.lazy.flatMap(\.slots).flatMap(\.slots) {
-      filter.insert(backend: slot.backend.address)
-    }
-    for (index, word) in filter.words.enumerated() where word != 0 {
-      let old = addressFilter.acquire(at: UInt32(index))
-      if old | word != old { addressFilter.publish(old | word, at: UInt32(index)) }
+      let (word, mask) = AddressFilter.place(ofBackend: slot.backend.address)
+      let old = addressFilter.acquire(at: UInt32(word))
+      if old & mask == 0 { addressFilter.publish(old | mask, at: UInt32(word)) }
     }
   }
 

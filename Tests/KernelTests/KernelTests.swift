@@ -74,7 +74,7 @@ struct KernelTests {
 let allTests: [KernelTest] =
   connectTests + refusalTests + datagramTests + threadTests + stickyTests + memoryTests
   + reconnectTests
-  + choiceTests + largeTableTests + updateTests + tableTests + capacityTests
+  + choiceTests + largeTableTests + updateTests + residentTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
   + keyTests
   + commandTests + socketDumpTests + traceTests + traceReaderTests

@@ -128,6 +128,13 @@ public struct FamilyPlan: Sendable, Equatable {
 extension FamilyState {
   /// Carries out a plan on the value, in the order in which it is carried out in the kernel.
   public mutating func apply(_ plan: FamilyPlan) {
+    write(plan)
+    let used = Set(frontends.values.lazy.map(\.list))
+    lists = lists.filter { used.contains($0.key) }
+  }
+
+  /// The same, but lists that no frontend has any more stay.
+  mutating func write(_ plan: FamilyPlan) {
     for write in plan.services { services[write.id] = write.record }
     for record in plan.staleKept { kept[record] = nil }
     for write in plan.newEndpoints { set(endpoint: write) }
@@ -152,13 +159,11 @@ extension FamilyState {
     for record in plan.deleteKept { kept[record] = nil }
     for write in plan.releasedEndpoints { set(endpoint: write) }
     for id in plan.deletedServices { services[id] = nil }
-    staleRanges.removeAll { plan.staleRanges.contains($0) }
+    if !staleRanges.isEmpty { staleRanges.removeAll { plan.staleRanges.contains($0) } }
     for position in plan.staleKeys { keys.store(0, at: position) }
-    staleKeys.removeAll { plan.staleKeys.contains($0) }
+    if !staleKeys.isEmpty { staleKeys.removeAll { plan.staleKeys.contains($0) } }
     guards.formUnion(plan.insertGuards)
     guards.subtract(plan.deleteGuards)
-    let used = Set(frontends.values.lazy.map(\.list))
-    lists = lists.filter { used.contains($0.key) }
   }
 
   private mutating func set(endpoint write: FamilyPlan.EndpointWrite) {

@@ -241,9 +241,15 @@ public struct FamilyState: Sendable {
   var blockedSlots: [SlotRange] = []
 
   public init(family: IPFamily, capacities: Capacities) {
+    self.init(
+      family: family, capacities: capacities,
+      keys: KeyTable(seed: 0, buckets: KeyTable.buckets(for: capacities.frontends)))
+  }
+
+  init(family: IPFamily, capacities: Capacities, keys: KeyTable) {
     self.family = family
     self.capacities = capacities
-    keys = KeyTable(seed: 0, buckets: KeyTable.buckets(for: capacities.frontends))
+    self.keys = keys
   }
 
   func slots(of list: UInt32) -> ArraySlice<Slot> { slotsOfList(list) }

@@ -23,6 +23,16 @@ struct ServingEndpoints {
     room = min(room, state.capacities.backends - FamilyState.backendsNeeded(by: frontends))
   }
 
+  /// Of some service ports.
+  ///
+  /// - Parameter room: what all others leave.
+  init(_ endpoints: [KeptEndpoint], room: Int) {
+    self.room = room
+    for endpoint in endpoints.sorted() {
+      kept[endpoint.service, default: []].append(endpoint.backend)
+    }
+  }
+
   mutating func addListed(_ frontends: [Frontend]) {
     for frontend in frontends {
       awaited[frontend.service, default: []].formUnion(frontend.backends)
@@ -41,7 +51,7 @@ extension Planner {
       }
     }
     var result: Set<UInt32> = []
-    var room = serving.room
+    var places = serving.room
     // Entries that go are deleted only after these are there.
     var free = roomForKept
     for (service, ids) in leftOfService.sorted(by: { $0.key < $1.key }) {
@@ -55,9 +65,9 @@ extension Planner {
         let record = KeptRecord(service: service, backend: backend)
         let isNew = old.kept[record] != id
         let isAwaited = awaited.contains(backend)
-        if result.contains(id) || (isNew && free == 0) || (!isAwaited && room == 0) { continue }
+        if result.contains(id) || (isNew && free == 0) || (!isAwaited && places == 0) { continue }
         result.insert(id)
-        if !isAwaited { room -= 1 }
+        if !isAwaited { places -= 1 }
         if isNew {
           free -= 1
           plan.insertKept.append(.init(record: record, endpoint: id))
@@ -71,9 +81,7 @@ extension Planner {
   }
 
   /// Entries that can be written before those that go are deleted.
-  private var roomForKept: Int {
-    old.capacities.physicalKept - old.kept.count - plan.insertKept.count
-  }
+  private var roomForKept: Int { room.kept - plan.insertKept.count }
 
   /// Endpoints that go from one list to another are kept on the way: a writer that is killed
   /// between the two lists must not lose them.
@@ -88,11 +96,11 @@ extension Planner {
     for service in changed.sorted() where nameOfService[service] != nil {
       let before = oldListsOfService[service] ?? []
       let after = listsOfService[service] ?? []
-      if before.count == 1 && before == after && isStable[Int(before[0])] { continue }
+      if before.count == 1 && before == after && stableLists.contains(before[0]) { continue }
       var listed = Set<Backend>()
       for list in after { listed.formUnion(wanted[list]?.backends ?? []) }
       // What some list holds all the time is safe.
-      for list in before where isStable[Int(list)] && wanted[list]?.service == service {
+      for list in before where stableLists.contains(list) && wanted[list]?.service == service {
         let old = Set(old.slots(of: list).lazy.map(\.backend))
         listed.subtract(old.intersection(wanted[list]?.backends ?? []))
       }
@@ -105,5 +113,44 @@ extension Planner {
       }
     }
     plan.deleteKept.sort()
+  }
+
+  // MARK: What goes
+
+  /// Endpoints that no list of the new state holds and that do not serve any more. Records of a
+  /// plan that was interrupted are found here too: they name a service, and nothing holds them.
+  mutating func releaseEndpoints() {
+    var rewritten = Set<UInt32>()
+    for write in plan.publishLists { rewritten.insert(write.list) }
+    let unchanged = wanted.lazy.filter { !$1.isNew && !rewritten.contains($0) }
+    let lists =
+      unchanged.map { self.old.slots(of: $0.key) } + plan.slots.map { ArraySlice($0.slots) }
+    let left = isPart ? unlistedOfPart(by: lists) : unlisted(by: lists)
+    let kept = keepServing(left)
+    holdMoving()
+    for id in left where !kept.contains(UInt32(id)) {
+      let record = EndpointRecord(generation: old.endpoints[id].generation &+ 1, service: nil)
+      plan.releasedEndpoints.append(.init(id: UInt32(id), record: record))
+    }
+  }
+
+  /// The ids in use that are in none of these lists.
+  private func unlisted(by lists: [ArraySlice<Slot>]) -> [Int] {
+    var isListed = [Bool](repeating: false, count: old.endpoints.count)
+    for list in lists {
+      for slot in list where Int(slot.endpoint) < isListed.count {
+        isListed[Int(slot.endpoint)] = true
+      }
+    }
+    return old.endpoints.indices.filter { old.endpoints[$0].service != nil && !isListed[$0] }
+  }
+
+  /// The same, without a look at the ids of all others.
+  private func unlistedOfPart(by lists: [ArraySlice<Slot>]) -> [Int] {
+    var ids = Set<UInt32>()
+    for list in old.lists.keys { for slot in old.slots(of: list) { ids.insert(slot.endpoint) } }
+    ids.formUnion(old.kept.values)
+    for list in lists { for slot in list { ids.remove(slot.endpoint) } }
+    return ids.map { Int($0) }.sorted()
   }
 }

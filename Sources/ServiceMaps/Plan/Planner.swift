@@ -10,11 +10,9 @@ public struct Planner {
   private var deferred: Set<ServicePortName> = []
   private var serviceIDs: [ServicePortName: UInt32] = [:]
   private(set) var nameOfService: [UInt32: ServicePortName] = [:]
-  private var freeServices: IndexAllocator
-  private var freeFrontends: IndexAllocator
-  private var freeLists: IndexAllocator
-  private var freeEndpoints: IndexAllocator
-  private var freeSlots: RangeAllocator
+  private(set) var room: FreeRoom
+  /// The old state is a part of one: some service ports, with all that is theirs.
+  let isPart: Bool
   private var indexByKey: [FrontendKey: UInt32]
   private var keys: KeyTable
   /// A key whose ways were all taken.
@@ -26,8 +24,8 @@ public struct Planner {
   /// Endpoints of the old state that no list has to hold, by service port.
   private var oldKeptOfService: [UInt32: [Slot]] = [:]
 
-  /// By list index: some frontend has this list before and after, and all the time.
-  private(set) var isStable: [Bool]
+  /// Lists that some frontend has before and after, and all the time.
+  private(set) var stableLists: Set<UInt32> = []
 
   struct WantedList {
     var service: UInt32
@@ -49,8 +47,9 @@ public struct Planner {
     guard shortages.isEmpty else { throw CapacityError(shortages: shortages) }
     var serving = ServingEndpoints(table, frontends, state)
     var isComplete = true
+    let room = FreeRoom(of: state)
     while true {
-      var planner = Planner(old: state, serving: serving)
+      var planner = Planner(old: state, room: room, serving: serving)
       var plan = planner.make(frontends)
       if planner.isCrowded {
         throw CapacityError(shortages: [
@@ -109,26 +108,31 @@ public struct Planner {
     }
   }
 
-  private init(old: FamilyState, serving: ServingEndpoints) {
+  /// Plans for some service ports.
+  ///
+  /// - Parameters:
+  ///   - part: what there is of them; slots, endpoints and keys may be those of all.
+  ///   - frontends: all that they shall have, of the family of `part`; no key of these belongs to
+  ///     another service port.
+  ///   - room: what the whole state leaves free.
+  /// - Returns: the plan, and what it leaves free of the room; nil when that does not suffice.
+  static func plan(
+    part: FamilyState, to frontends: [Frontend], room: FreeRoom, serving: ServingEndpoints
+  ) -> (plan: FamilyPlan, room: FreeRoom)? {
+    var planner = Planner(old: part, room: room, serving: serving, isPart: true)
+    let plan = planner.make(frontends)
+    return planner.isCrowded || !planner.deferred.isEmpty ? nil : (plan, planner.room)
+  }
+
+  private init(
+    old: FamilyState, room: FreeRoom, serving: ServingEndpoints, isPart: Bool = false
+  ) {
     self.old = old
+    self.room = room
     self.serving = serving
+    self.isPart = isPart
     plan = FamilyPlan(family: old.family)
     keys = old.keys
-    let room = old.capacities
-    isStable = [Bool](repeating: false, count: room.physicalLists)
-    freeServices = IndexAllocator(limit: room.physicalServices, used: old.services.keys)
-    freeFrontends = IndexAllocator(
-      limit: room.frontends,
-      used: Array(old.frontends.keys)
-        + old.staleKeys.map { KeyTable.index(in: old.keys.words[$0]) }
-        .filter { Int($0) < room.frontends })
-    freeLists = IndexAllocator(limit: room.physicalLists, used: old.lists.keys)
-    freeSlots = RangeAllocator(
-      limit: room.physicalBackends, used: Array(old.lists.values) + old.blockedSlots)
-    freeEndpoints = IndexAllocator(
-      limit: room.physicalBackends,
-      used: old.endpoints.indices.lazy.filter { old.endpoints[$0].service != nil }
-        .map { UInt32($0) })
     for (id, record) in old.services { serviceIDs[record.name] = id }
     indexByKey = [:]
     indexByKey.reserveCapacity(old.frontends.count)
@@ -210,7 +214,7 @@ public struct Planner {
         }
         return id
       }
-      guard let id = freeServices.allocate() else {
+      guard let id = room.services.allocate() else {
         deferred.insert(frontend.service)
         return nil
       }
@@ -237,7 +241,7 @@ public struct Planner {
       return
     }
     let new = self.record(of: frontend, service: service, list: list)
-    if list == record.list && service == record.service { isStable[Int(list)] = true }
+    if list == record.list && service == record.service { stableLists.insert(list) }
     guard new != record else { return }
     plan.retargets.append(.init(index: index, record: new))
     let before = Set(record.sourceRanges)
@@ -249,7 +253,7 @@ public struct Planner {
   }
 
   private mutating func insert(_ frontend: Frontend, service: UInt32, list: UInt32) {
-    guard let index = freeFrontends.allocate() else {
+    guard let index = room.frontends.allocate() else {
       deferred.insert(frontend.service)
       return
     }
@@ -303,7 +307,7 @@ public struct Planner {
     for list in listsOfService[service] ?? [] where wanted[list]?.backends == backends {
       return list
     }
-    guard let list = freeLists.allocate() else { return nil }
+    guard let list = room.lists.allocate() else { return nil }
     wanted[list] = WantedList(service: service, backends: backends, isNew: true)
     listsOfService[service, default: []].append(list)
     return list
@@ -317,7 +321,7 @@ public struct Planner {
         let before = list.isNew ? [] : old.slots(of: index)
         if !list.isNew && before.lazy.map(\.backend).elementsEqual(list.backends) { continue }
         if known == nil { known = slotsByBackend(ofService: service) }
-        guard let range = freeSlots.allocate(list.backends.count),
+        guard let range = room.slots.allocate(list.backends.count),
           let slots = makeSlots(list.backends, service: service, known: &known)
         else {
           if let name = nameOfService[service] { deferred.insert(name) }
@@ -350,7 +354,7 @@ public struct Planner {
         slots.append(slot)
         continue
       }
-      guard let id = freeEndpoints.allocate() else { return nil }
+      guard let id = room.endpoints.allocate() else { return nil }
       let before = Int(id) < old.endpoints.count ? old.endpoints[Int(id)] : EndpointRecord()
       let slot = Slot(backend: backend, endpoint: id, generation: before.generation &+ 1)
       known?[backend] = slot
@@ -359,31 +363,5 @@ public struct Planner {
       slots.append(slot)
     }
     return slots
-  }
-
-  // MARK: What goes
-
-  /// Endpoints that no list of the new state holds and that do not serve any more. Records of a
-  /// plan that was interrupted are found here too: they name a service, and nothing holds them.
-  private mutating func releaseEndpoints() {
-    var listed = [Bool](repeating: false, count: old.endpoints.count)
-    func note(_ slots: some Sequence<Slot>) {
-      for slot in slots where Int(slot.endpoint) < listed.count {
-        listed[Int(slot.endpoint)] = true
-      }
-    }
-    var rewritten = Set<UInt32>()
-    for write in plan.publishLists { rewritten.insert(write.list) }
-    for (index, list) in wanted where !list.isNew && !rewritten.contains(index) {
-      note(old.slots(of: index))
-    }
-    for write in plan.slots { note(write.slots) }
-    let left = old.endpoints.indices.filter { old.endpoints[$0].service != nil && !listed[$0] }
-    let kept = keepServing(left)
-    holdMoving()
-    for id in left where !kept.contains(UInt32(id)) {
-      let record = EndpointRecord(generation: old.endpoints[id].generation &+ 1, service: nil)
-      plan.releasedEndpoints.append(.init(id: UInt32(id), record: record))
-    }
   }
 }

@@ -1,0 +1,54 @@
+/// Service ports with everything that they shall have from now on; all others stay as they are.
+public struct TableChange: Sendable {
+  /// Those that change. One without a frontend below goes.
+  public var services: Set<ServicePortName>
+  public var frontends: [Frontend]
+  /// Of `services`: all endpoints that serve and are not listed.
+  public var keptEndpoints: [KeptEndpoint]
+  public var addedGuards: [IPAddress]
+  public var removedGuards: [IPAddress]
+
+  /// - Precondition: frontends and kept endpoints are of these service ports.
+  public init(
+    services: Set<ServicePortName>, frontends: [Frontend], keptEndpoints: [KeptEndpoint] = [],
+    addedGuards: [IPAddress] = [], removedGuards: [IPAddress] = []
+  ) {
+    self.services = services
+    self.frontends = frontends
+    self.keptEndpoints = keptEndpoints
+    self.addedGuards = addedGuards
+    self.removedGuards = removedGuards
+  }
+
+  /// What leads from one table to another.
+  public init(from old: ServiceTable, to new: ServiceTable) {
+    var before: [ServicePortName: [Frontend]] = [:]
+    for frontend in old.frontends { before[frontend.service, default: []].append(frontend) }
+    var after: [ServicePortName: [Frontend]] = [:]
+    for frontend in new.frontends { after[frontend.service, default: []].append(frontend) }
+    var names = Set(before.keys.filter { after[$0] == nil })
+    for (name, frontends) in after where before[name] != frontends { names.insert(name) }
+    let keptBefore = Set(old.keptEndpoints)
+    names.formUnion(keptBefore.symmetricDifference(new.keptEndpoints).lazy.map(\.service))
+    let guardsBefore = Set(old.guardedAddresses)
+    let guardsAfter = Set(new.guardedAddresses)
+    self.init(
+      services: names,
+      frontends: new.frontends.filter { names.contains($0.service) },
+      keptEndpoints: new.keptEndpoints.filter { names.contains($0.service) },
+      addedGuards: guardsAfter.subtracting(guardsBefore).sorted(),
+      removedGuards: guardsBefore.subtracting(guardsAfter).sorted())
+  }
+}
+
+extension ServiceTable {
+  /// The table with a change made.
+  public func changed(by change: TableChange) -> ServiceTable {
+    ServiceTable(
+      frontends: frontends.filter { !change.services.contains($0.service) } + change.frontends,
+      guardedAddresses: Array(
+        Set(guardedAddresses).subtracting(change.removedGuards).union(change.addedGuards)),
+      keptEndpoints: keptEndpoints.filter { !change.services.contains($0.service) }
+        + change.keptEndpoints)
+  }
+}

@@ -1,0 +1,24 @@
+import ServiceMaps
+import Testing
+
+/// Nothing that programs can reach in the old state is written before it is published, and
+/// nothing that the old state uses is given a new meaning.
+func checkSafety(of plan: FamilyPlan, in state: FamilyState) {
+  let usedSlots = Set(state.lists.values.flatMap { Int($0.base)..<Int($0.base + $0.count) })
+  var written = Set<Int>()
+  for write in plan.slots {
+    for index in Int(write.base)..<Int(write.base) + write.slots.count {
+      #expect(!usedSlots.contains(index), "slot \(index) is in use")
+      #expect(written.insert(index).inserted, "slot \(index) is written twice")
+      #expect(index < state.capacities.physicalBackends)
+    }
+  }
+  for write in plan.newEndpoints where Int(write.id) < state.endpoints.count {
+    #expect(state.endpoints[Int(write.id)].service == nil, "endpoint \(write.id) is in use")
+    #expect(write.record.generation != state.endpoints[Int(write.id)].generation)
+  }
+  for write in plan.newLists { #expect(state.lists[write.list] == nil) }
+  for write in plan.newFrontends { #expect(state.frontends[write.index] == nil) }
+  for write in plan.services where write.isNew { #expect(state.services[write.id] == nil) }
+  #expect(Set(plan.releasedEndpoints.map(\.id)).isDisjoint(with: plan.newEndpoints.map(\.id)))
+}
