@@ -93,7 +93,7 @@ vm() {
 		filter=()
 		[ "$series" = 6.1 ] || [ "${VM_ALL:-0}" = 1 ] || filter=(--filter _v4)
 		if [ "$status" = 0 ]; then
-			kernel_stage "vm-$series" 2500 scripts/vm-test.sh "$kernel" "${filter[@]}"
+			kernel_stage "vm-$series" 2500 scripts/vm-parts.sh "$kernel" "${filter[@]}"
 		elif [ "$series" = newest ]; then
 			echo "== note: no kernel newer than 6.1 is offered here; not tested"
 		else

@@ -27,12 +27,22 @@ public struct HashMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & 
 
   /// Deletes elements; those that are not there count as deleted.
   public func delete(_ keys: [Key]) throws(BPFError) {
-    var rest = keys[...]
-    while !rest.isEmpty {
-      guard let failed = Calls.deleteBatch(fd, keys: Array(rest)) else { return }
+    var start = 0
+    while start < keys.count {
+      guard let failed = Calls.deleteBatch(fd, keys: keys, from: start) else { return }
       // The batch stops at an element that is not there: go on behind it.
       guard failed.errno == Errno.notFound else { throw failure("deleting from", failed.errno) }
-      rest = rest.dropFirst(failed.done + 1)
+      start += failed.done + 1
+    }
+  }
+
+  /// Whether there is no element.
+  public var isEmpty: Bool {
+    get throws(BPFError) {
+      switch Calls.hasKey(fd, keySize: map.keySize) {
+      case .success(let hasKey): return !hasKey
+      case .failure(let failure): throw .call("reading the map \(map.name)", errno: failure.errno)
+      }
     }
   }
 

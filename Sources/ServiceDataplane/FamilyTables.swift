@@ -197,7 +197,7 @@ where
     try kept.delete(plan.staleKept.map(Wire.kept))
     try services.update(plan.services.map(\.id), plan.services.map(\.record.wire))
     let fresh = plan.services.filter(\.isNew).map(\.id)
-    try totals.delete(fresh)
+    if !fresh.isEmpty, try !totals.isEmpty { try totals.delete(fresh) }
     try counters.clear(fresh)
     for write in plan.services { store(write) }
     for write in plan.newEndpoints { endpoints.store(write.record.wire, at: write.id) }

@@ -4,9 +4,10 @@ import Glibc
 @main
 struct KernelTests {
   static let usage = """
-    usage: socklb-kernel-tests [--socklb PATH] [--filter TEXT] [--vm] [--list]
+    usage: socklb-kernel-tests [--socklb PATH] [--filter TEXT] [--part K/N] [--vm] [--list]
       --socklb PATH   the command to test (default: the one beside this program)
       --filter TEXT   only tests with TEXT in their names
+      --part K/N      only each N-th of these, from the K-th on
       --vm            only those that matter on another kernel
       --list          print the names
     """
@@ -18,7 +19,7 @@ struct KernelTests {
     while let argument = arguments.popFirst() {
       switch argument {
       case "--vm", "--list": options[argument] = ""
-      case "--socklb", "--filter", "--run", "--directory", "--cgroup":
+      case "--socklb", "--filter", "--part", "--run", "--directory", "--cgroup":
         guard let value = arguments.popFirst() else { stop(usage, 64) }
         options[argument] = value
       default: stop(usage, 64)
@@ -31,10 +32,13 @@ struct KernelTests {
       else { stop(usage, 64) }
       run(test, in: Sandbox(directory: directory, cgroup: cgroup, socklb: socklb))
     }
-    let tests = allTests.filter { test in
+    let all = allTests.filter { test in
       (options["--vm"] == nil || test.runsInVM)
         && (options["--filter"].map(test.name.contains) ?? true)
     }
+    let part = (options["--part"] ?? "1/1").split(separator: "/").map { Int($0) ?? 0 }
+    guard part.count == 2, part[1] > 0, (1...part[1]).contains(part[0]) else { stop(usage, 64) }
+    let tests = stride(from: part[0] - 1, to: all.count, by: part[1]).map { all[$0] }
     if options["--list"] != nil {
       for test in tests { print(test.name) }
       return

@@ -87,17 +87,30 @@ extension Calls {
     return result < 0 ? (errno, Int(count)) : nil
   }
 
+  /// - Parameter start: of the first of `keys` that is deleted.
   static func deleteBatch<K: BitwiseCopyable>(
-    _ fd: Int32, keys: [K], count: Int? = nil
+    _ fd: Int32, keys: [K], from start: Int = 0, count: Int? = nil
   ) -> (errno: Int32, done: Int)? {
-    var count = UInt32(count ?? keys.count)
+    precondition((0...keys.count).contains(start))
+    var count = UInt32(count ?? keys.count - start)
     var options = bpf_map_batch_opts()
     options.sz = MemoryLayout<bpf_map_batch_opts>.size
-    // SAFETY: as above.
-    let result = unsafe keys.withUnsafeBytes { keys in
-      unsafe bpf_map_delete_batch(fd, keys.baseAddress, &count, &options)
+    // SAFETY: as above; `start` is within the array.
+    let result = unsafe keys.withUnsafeBufferPointer { keys in
+      unsafe bpf_map_delete_batch(fd, keys.baseAddress.map { unsafe $0 + start }, &count, &options)
     }
     return result < 0 ? (errno, Int(count)) : nil
+  }
+
+  /// Whether a map has any element.
+  static func hasKey(_ fd: Int32, keySize: Int) -> Result<Bool, CallFailure> {
+    var first = [UInt8](repeating: 0, count: keySize)
+    // SAFETY: there is room for one key.
+    let result = unsafe first.withUnsafeMutableBytes { first in
+      unsafe bpf_map_get_next_key(fd, nil, first.baseAddress)
+    }
+    if result == 0 { return .success(true) }
+    return errno == ENOENT ? .success(false) : .failure(CallFailure(errno: errno))
   }
 
   /// One step of a batched walk over a hash or an array.

@@ -120,6 +120,7 @@ extension Planner {
   /// Endpoints that no list of the new state holds and that do not serve any more. Records of a
   /// plan that was interrupted are found here too: they name a service, and nothing holds them.
   mutating func releaseEndpoints() {
+    if old.endpoints.isEmpty { return holdMoving() }
     var rewritten = Set<UInt32>()
     for write in plan.publishLists { rewritten.insert(write.list) }
     let unchanged = wanted.lazy.filter { !$1.isNew && !rewritten.contains($0) }

@@ -162,6 +162,10 @@ public struct Planner {
   }
 
   private mutating func make(_ frontends: [Frontend]) -> FamilyPlan {
+    serviceIDs.reserveCapacity(frontends.count)
+    nameOfService.reserveCapacity(frontends.count)
+    wanted.reserveCapacity(frontends.count)
+    listsOfService.reserveCapacity(frontends.count)
     let services = assignServices(frontends)
     // Frontends that stay claim their lists first; the others join them where they can.
     var fresh: [(Frontend, UInt32)] = []
@@ -220,7 +224,6 @@ public struct Planner {
       }
       serviceIDs[frontend.service] = id
       nameOfService[id] = frontend.service
-      written.insert(id)
       plan.services.append(.init(id: id, record: record, isNew: true))
       return id
     }
@@ -278,6 +281,7 @@ public struct Planner {
   }
 
   private mutating func deleteVanished(_ frontends: [Frontend]) {
+    if old.frontends.isEmpty { return }
     let wantedKeys = Set(frontends.lazy.map(\.key))
     for (index, record) in old.frontends where !wantedKeys.contains(record.key) {
       if let position = old.keys.position(of: record.key, index: index) {
@@ -320,7 +324,10 @@ public struct Planner {
         guard let list = wanted[index] else { continue }
         let before = list.isNew ? [] : old.slots(of: index)
         if !list.isNew && before.lazy.map(\.backend).elementsEqual(list.backends) { continue }
-        if known == nil { known = slotsByBackend(ofService: service) }
+        // In one list each backend is once.
+        if known == nil && (!before.isEmpty || !isNewWithOneList(service)) {
+          known = slotsByBackend(ofService: service)
+        }
         guard let range = room.slots.allocate(list.backends.count),
           let slots = makeSlots(list.backends, service: service, known: &known)
         else {
@@ -332,6 +339,11 @@ public struct Planner {
         if list.isNew { plan.newLists.append(write) } else { plan.publishLists.append(write) }
       }
     }
+  }
+
+  private func isNewWithOneList(_ service: UInt32) -> Bool {
+    listsOfService[service]?.count == 1 && oldListsOfService[service] == nil
+      && oldKeptOfService[service] == nil
   }
 
   /// What has an id of the service port, listed or kept.
