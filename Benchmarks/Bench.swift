@@ -8,6 +8,7 @@ import ServiceMaps
 ///     socklb-bench stages FILE                           the stages of apply, in memory
 ///     socklb-bench fill PIN SERVICES ENDPOINTS           a computed table into the kernel
 ///     socklb-bench change PIN SERVICES ENDPOINTS ROUNDS  one endpoint at a time, after fill
+///     socklb-bench memory PIN                            what the maps take in the kernel
 ///     socklb-bench hooks [OPTIONS]                       what each hook costs; see Hooks/
 @main
 struct Bench {
@@ -21,6 +22,8 @@ struct Bench {
       try StandardStreams.write(Array(text.utf8), to: .output)
     case ("stages", _):
       try Stages.run(file: Array(arguments)[1])
+    case ("memory", _):
+      try Memory.run(pin: Array(arguments)[1])
     case ("fill", 2):
       try Fill.run(pin: Array(arguments)[1], services: numbers[0], endpoints: numbers[1])
     case ("change", 3):
