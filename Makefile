@@ -19,10 +19,10 @@ FISH_COMPLETION := $(SHARE)/fish/vendor_completions.d/socklb.fish
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build docs test test-unit test-kernel test-vm soak lint format demo bench \
-	install uninstall clean
+	bench-compare install uninstall clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) JOBS=$(JOBS)"
 
@@ -76,6 +76,11 @@ BENCH ?=
 bench: build ## Measure against the thresholds (root); BENCH=hooks: what hooks cost
 	@scripts/install-deps.sh --for bench
 	@scripts/bench$(if $(BENCH),-$(BENCH)).sh
+
+# BASE is a commit. It is built once; its socklb-bench stays in .build/compare.
+BASE ?= HEAD~1
+bench-compare: build ## What the hooks cost here and in BASE; fails when it is more here (root)
+	@scripts/bench-compare.sh $(BASE)
 
 # These are rules for files, so that `sudo make install` after `make build docs` builds nothing:
 # root may have no Swift in its path.

@@ -82,9 +82,16 @@ let package = Package(
       ],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
     .target(name: "HookKit", path: "Benchmarks/HookKit"),
+    // What socklb is measured against; never part of it.
+    .target(
+      name: "HookPrograms", dependencies: ["BPFObject"], path: "Benchmarks/HookPrograms",
+      exclude: ["bpf"], plugins: ["CompileBPF"]),
     .executableTarget(
       name: "socklb-bench",
-      dependencies: ["ServiceDataplane", "ServiceMaps", "ManifestText", "HookKit", "SocketKit"],
-      path: "Benchmarks", exclude: ["HookKit"], linkerSettings: staticExecutable),
+      dependencies: [
+        "ServiceDataplane", "ServiceMaps", "ManifestText", "BPFLoader", "CServiceABI", "HookKit",
+        "HookPrograms", "SocketKit",
+      ],
+      path: "Benchmarks", exclude: ["HookKit", "HookPrograms"], linkerSettings: staticExecutable),
   ]
 )

@@ -10,11 +10,21 @@ import ServiceMaps
 ///     socklb-bench change PIN SERVICES ENDPOINTS ROUNDS  one endpoint at a time, after fill
 ///     socklb-bench memory PIN                            what the maps take in the kernel
 ///     socklb-bench hooks [OPTIONS]                       what each hook costs; see Hooks/
+///     socklb-bench plot KIND FILE.tsv [OPTIONS]          draws results as SVG; see Plot/
 @main
 struct Bench {
   static func main() throws {
     let arguments = CommandLine.arguments.dropFirst()
-    if arguments.first == "hooks" { exit(hooks(arguments.dropFirst())) }
+    switch arguments.first {
+    case "hooks": exit(report { try Hooks.run(arguments.dropFirst()) })
+    case "plot":
+      exit(
+        report {
+          try Plot.run(arguments.dropFirst())
+          return 0
+        })
+    default: break
+    }
     let numbers = arguments.compactMap { Int($0) }
     switch (arguments.first, numbers.count) {
     case ("generate", 2):
@@ -34,8 +44,8 @@ struct Bench {
     }
   }
 
-  private static func hooks(_ arguments: some Sequence<String>) -> Int32 {
-    do { return try Hooks.run(arguments) } catch {
+  private static func report(_ body: () throws -> Int32) -> Int32 {
+    do { return try body() } catch {
       let text = (error as? Wrong)?.what ?? "\(error)"
       try? StandardStreams.write(Array("socklb-bench: \(text)\n".utf8), to: .error)
       return 1

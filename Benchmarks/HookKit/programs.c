@@ -170,6 +170,12 @@ void hk_detach(struct hk_program *programs, int count)
 	}
 }
 
+void hk_close_programs(struct hk_program *programs, int count)
+{
+	for (int i = 0; i < count; i++)
+		close(programs[i].program);
+}
+
 int hk_times_of(const struct hk_program *program, struct hk_times *times)
 {
 	struct bpf_prog_info info;

@@ -9,33 +9,34 @@ struct HookCase {
   }
 
   enum Destination: Equatable {
-    /// One VIP; without socklb the same traffic goes to one of its backends.
+    /// One VIP; without translation the same traffic goes to its backends.
     case service
+    /// All VIPs of the table, in an order that is not theirs.
+    case services
     /// An address that no Service has.
     case stranger
-    /// The backends themselves, past their Service.
+    /// A backend itself, past its Service.
     case pod
-    /// So many VIPs in turn.
-    case services(Int)
 
-    var isService: Bool { self != .stranger && self != .pod }
+    var isService: Bool { self == .service || self == .services }
   }
 
   var name: String
   var kind: hk_kind
   var mode = Mode.v4
   var to: Destination
-  /// The one socket has used a Service before.
+  /// The socket has used a Service before.
   var usedService = false
+  var table = HookTable()
   /// Nanoseconds of program time, net of empty programs: the bars.
   var must: Int?
   var aim: Int?
   /// Nanoseconds of thread CPU that it may cost more than with no program at all.
   var mustCPU: Int?
 
-  static let manyServices = 10_000
+  static let all = single + HookGrowth.cases
 
-  static let all: [HookCase] = [
+  private static let single: [HookCase] = [
     HookCase(name: "tcp4 service", kind: HK_CONNECTION, to: .service, must: 220, aim: 150),
     HookCase(
       name: "tcp4 no service", kind: HK_CONNECTION, to: .stranger, must: 60, aim: 40, mustCPU: 350),
@@ -57,8 +58,16 @@ struct HookCase {
     HookCase(name: "getpeername4 hit", kind: HK_PEER_NAME, to: .service, must: 50, aim: 35),
     HookCase(name: "getpeername4 miss", kind: HK_PEER_NAME, to: .stranger),
 
-    HookCase(name: "connect4 udp hit, one socket", kind: HK_CONNECT, to: .service),
-    HookCase(name: "connect4 udp miss, one socket", kind: HK_CONNECT, to: .stranger),
+    HookCase(
+      name: "connect4 udp hit, one socket", kind: HK_CONNECT, to: .service, must: 75, aim: 55),
+    HookCase(
+      name: "connect4 udp miss, one socket", kind: HK_CONNECT, to: .stranger, must: 30, aim: 25),
+    HookCase(
+      name: "connect4 udp miss, used a service", kind: HK_AFTER_CONNECT, to: .stranger,
+      usedService: true, must: 30, aim: 25),
+    HookCase(
+      name: "connect4 udp past the service, used it", kind: HK_AFTER_CONNECT, to: .pod,
+      usedService: true),
     HookCase(name: "connect4 udp hit, new sockets", kind: HK_NEW_CONNECT, to: .service),
     HookCase(name: "connect4 udp miss, new sockets", kind: HK_NEW_CONNECT, to: .stranger),
     HookCase(name: "sendto4 hit, new sockets", kind: HK_NEW_SEND, to: .service),
@@ -76,14 +85,23 @@ struct HookCase {
     HookCase(name: "mapped connect udp miss", kind: HK_CONNECT, mode: .mapped, to: .stranger),
     HookCase(name: "mapped send hit", kind: HK_SEND, mode: .mapped, to: .service),
     HookCase(name: "mapped receive hit", kind: HK_RECEIVE, mode: .mapped, to: .service),
-
-    HookCase(
-      name: "10,000 VIPs, new udp sockets", kind: HK_NEW_CONNECT, to: .services(manyServices)),
   ]
+
+  /// Those that do something else than nothing for such traffic.
+  var variants: [HookVariant] {
+    HookVariant.allCases.filter { variant in
+      switch variant {
+      case .none, .empty, .ours: true
+      case .floor: mode != .mapped && isCounted
+      case .peers: mode != .mapped
+      }
+    }
+  }
 
   /// Whether each operation is one that socklb counts when it goes to a Service.
   var isCounted: Bool {
-    [HK_CONNECTION, HK_CONNECT, HK_NEW_CONNECT, HK_SEND, HK_NEW_SEND].contains(kind)
+    [HK_CONNECTION, HK_CONNECT, HK_AFTER_CONNECT, HK_NEW_CONNECT, HK_SEND, HK_NEW_SEND]
+      .contains(kind)
   }
 
   /// Whether one socket does it all, and so stays with one backend.
@@ -96,18 +114,65 @@ struct HookCase {
   }
   static let share = 8
 
+  private var isGrowth: Bool { HookGrowth.size(of: name) != nil }
+
   func rounds(_ options: HookOptions) -> Int {
-    options.rounds * (makesSockets ? must != nil || kind == HK_SOCKET ? Self.share : 2 : 1)
+    if !makesSockets { return options.rounds }
+    return options.rounds * (!isGrowth && (must != nil || kind == HK_SOCKET) ? Self.share : 2)
   }
 
   func count(_ options: HookOptions) -> Int {
     makesSockets ? max(options.count / Self.share, 1) : options.count
   }
 
-  var services: Int {
-    switch to {
-    case .stranger, .pod, .service: 1
-    case .services(let count): count
+  /// Operations before the clock runs: caches are to hold what they held if nobody else took
+  /// turns, so all of a table that they have room for is asked for once.
+  func warm(_ options: HookOptions) -> Int {
+    let some = max(count(options) / 8, 64)
+    guard to == .services else { return some }
+    switch kind {
+    case HK_CONNECTION: return min(table.services, 512)
+    default: return table.services <= HookGrowth.inCache ? table.services : max(some, 2048)
     }
+  }
+}
+
+/// The same traffic with more and more services of ten endpoints.
+enum HookGrowth {
+  /// Tables that fit into the caches of a processor.
+  static let inCache = 10_000
+
+  private static let kinds: [(name: String, kind: hk_kind, isTCP: Bool)] = [
+    ("one socket", HK_CONNECT, false), ("new sockets", HK_NEW_CONNECT, false),
+    ("", HK_CONNECTION, true),
+  ]
+
+  static let cases: [HookCase] = [
+    (HookCase.Mode.v4, "4", [1, 1000, 10_000, 100_000]), (.v6, "6", [1, 100_000]),
+  ].flatMap { mode, family, sizes in
+    kinds.flatMap { kind in
+      sizes.flatMap { services in
+        [HookCase.Destination.service, .services].compactMap { to in
+          if services == 1 && to == .services { return nil }
+          let words = [
+            (kind.isTCP ? "tcp" : "udp") + family, kind.name,
+            services == 1 ? "" : to == .service ? "hot" : "random",
+          ]
+          return HookCase(
+            name: words.filter { !$0.isEmpty }.joined(separator: " ") + " @ \(services)",
+            kind: kind.kind, mode: mode, to: to,
+            table: services == 1
+              ? HookTable()
+              : HookTable(
+                services: services, modes: [mode], transports: [kind.isTCP ? .tcp : .udp]))
+        }
+      }
+    }
+  }
+
+  /// How many services a case of these has; nil: it is not one of these.
+  static func size(of name: String) -> Int? {
+    let parts = name.split(separator: " @ ")
+    return parts.count == 2 ? Int(parts[1]) : nil
   }
 }

@@ -22,42 +22,55 @@ struct Readings {
 
 /// What one round of one case came to, in nanoseconds per operation.
 struct HookRound {
-  /// By hook, in the order in which they are attached.
-  var ours: [Double] = []
-  var empty: [Double] = []
+  /// Program time by hook; hooks that did not run are not there.
+  var programs: [HookVariant: [String: Double]] = [:]
   var cpu: [HookVariant: Double] = [:]
+
+  func raw(_ variant: HookVariant) -> Double {
+    (programs[variant] ?? [:]).values.reduce(0, +)
+  }
+
+  /// Net of the empty programs on the hooks that this variant has.
+  func net(_ variant: HookVariant) -> Double {
+    (programs[variant] ?? [:]).reduce(0) { $0 + $1.value - (programs[.empty]?[$1.key] ?? 0) }
+  }
 }
 
 struct HookResult {
   var test: HookCase
-  var hooks: [String]
   var rounds: [HookRound]
 
   private func readings(_ value: (HookRound) -> Double) -> Readings {
     Readings(rounds.map(value))
   }
 
-  var ours: Readings { readings { $0.ours.reduce(0, +) } }
-  var empty: Readings { readings { $0.empty.reduce(0, +) } }
+  func raw(_ variant: HookVariant) -> Readings { readings { $0.raw(variant) } }
   /// The difference of each round, not of the medians.
-  var net: Readings { readings { $0.ours.reduce(0, +) - $0.empty.reduce(0, +) } }
+  func net(_ variant: HookVariant) -> Readings { readings { $0.net(variant) } }
+  /// What one hook reads.
+  func raw(_ variant: HookVariant, _ hook: String) -> Readings {
+    readings { $0.programs[variant]?[hook] ?? 0 }
+  }
 
   func cpu(_ variant: HookVariant) -> Readings { readings { $0.cpu[variant] ?? 0 } }
-  var more: Readings { readings { ($0.cpu[.ours] ?? 0) - ($0.cpu[.none] ?? 0) } }
+  func more(_ variant: HookVariant) -> Readings {
+    readings { ($0.cpu[variant] ?? 0) - ($0.cpu[.none] ?? 0) }
+  }
 
   /// The hooks that ran, with what each costs net.
-  var parts: [(hook: String, net: Readings)] {
-    hooks.indices.compactMap { index in
-      let ran = rounds.contains { $0.ours[index] > 0 }
-      return ran ? (hooks[index], readings { $0.ours[index] - $0.empty[index] }) : nil
+  func parts(_ variant: HookVariant) -> [(hook: String, net: Readings)] {
+    Set(rounds.flatMap { ($0.programs[variant] ?? [:]).keys }).sorted().map { hook in
+      let net = readings {
+        ($0.programs[variant]?[hook] ?? 0) - ($0.programs[.empty]?[hook] ?? 0)
+      }
+      return (hook, net)
     }
   }
 
   /// nil: there is no bar.
   var verdict: String? {
     guard let must = test.must, let aim = test.aim else { return nil }
-    let overCPU = test.mustCPU.map { more.median > Double($0) } ?? false
-    if net.median > Double(must) || overCPU { return "OVER" }
-    return net.median > Double(aim) ? "must" : "aim"
+    let overCPU = test.mustCPU.map { more(.ours).median > Double($0) } ?? false
+    return overCPU ? "OVER" : HookBar.verdict(net(.ours).median, must: must, aim: aim)
   }
 }

@@ -1,8 +1,11 @@
-/// The table of what was measured.
+/// What was measured, as tables for people; HookReport+Machine.swift has it for programs.
 struct HookReport {
   var options: HookOptions
   var results: [HookResult]
+  var cores: [HookCores.Result]
   var notes: [String]
+
+  var bars: [HookBar] { HookBar.all(results) }
 
   var rendered: String {
     switch options.format {
@@ -12,127 +15,151 @@ struct HookReport {
     }
   }
 
-  private static let header = [
-    "case", "ours", "empty", "net", "25…75 %", "must", "aim", "", "none", "empty", "ours", "more",
-    "±", "must",
-  ]
-
-  private func row(_ result: HookResult) -> [String] {
-    func number(_ value: Double) -> String { String(Int(value.rounded())) }
-    func spread(_ readings: Readings) -> String {
-      "\(number(readings.low))…\(number(readings.high))"
-    }
-    func bar(_ value: Int?) -> String { value.map { String($0) } ?? "" }
-    return [
-      result.test.name, number(result.ours.median), number(result.empty.median),
-      number(result.net.median), spread(result.net), bar(result.test.must), bar(result.test.aim),
-      result.verdict ?? "", number(result.cpu(.none).median), number(result.cpu(.empty).median),
-      number(result.cpu(.ours).median), number(result.more.median), number(result.more.uncertainty),
-      bar(result.test.mustCPU),
-    ]
-  }
-
-  private func parts(_ result: HookResult) -> String {
-    result.parts.map { "\($0.hook) \(Int($0.net.median.rounded()))" }.joined(separator: ", ")
+  struct Section {
+    var title: String
+    var header: [String]
+    var rows: [[String]]
   }
 
   private var heading: String {
     """
     \(options.rounds) rounds of \(options.count) operations (where sockets are made: more rounds of \
-    \(max(options.count / HookCase.share, 1))); services in the table: \(options.services); \
-    nanoseconds per operation, medians; net and more: medians of each round's difference
+    \(max(options.count / HookCase.share, 1))); nanoseconds per operation, medians; net and more: \
+    medians of each round's difference
     """
+  }
+
+  var sections: [Section] {
+    [barSection, programSection, growthSection, cpuSection, coresSection].filter {
+      !$0.rows.isEmpty
+    }
+  }
+
+  // MARK: Sections
+
+  private func number(_ value: Double) -> String { String(Int(value.rounded())) }
+  private func spread(_ readings: Readings) -> String {
+    "\(number(readings.low))…\(number(readings.high))"
+  }
+  private func bar(_ value: Int?) -> String { value.map { String($0) } ?? "" }
+  private func ratio(_ value: Double) -> String { String((value * 100).rounded() / 100) }
+
+  private var barSection: Section {
+    func value(_ value: Double, _ unit: String) -> String {
+      unit == "×" ? "\(ratio(value)) ×" : "\(number(value)) \(unit)"
+    }
+    return Section(
+      title: "Bars", header: ["bar", "measured", "must", "aim", ""],
+      rows: bars.map {
+        [
+          $0.name, value($0.value, $0.unit), value($0.must, $0.unit), value($0.aim, $0.unit),
+          $0.verdict,
+        ]
+      })
+  }
+
+  private func net(_ result: HookResult, _ variant: HookVariant) -> String {
+    result.test.variants.contains(variant) ? number(result.net(variant).median) : ""
+  }
+
+  private func parts(_ result: HookResult) -> String {
+    result.parts(.ours).map { "\($0.hook) \(number($0.net.median))" }.joined(separator: ", ")
+  }
+
+  private var programSection: Section {
+    Section(
+      title: "Programs, by kernel statistics: what an empty one reads, and net of that",
+      header: ["case", "empty", "floor", "peers", "ours", "25…75 %", "must", "aim", "", "hooks"],
+      rows: results.filter { HookGrowth.size(of: $0.test.name) == nil }.map { result in
+        [
+          result.test.name, number(result.raw(.empty).median), net(result, .floor),
+          net(result, .peers), net(result, .ours), spread(result.net(.ours)),
+          bar(result.test.must), bar(result.test.aim), result.verdict ?? "", parts(result),
+        ]
+      })
+  }
+
+  /// A case and how many services; the same columns otherwise.
+  private var growthSection: Section {
+    Section(
+      title: "Against the size of the table (@ Services of 10 endpoints), net of empty",
+      header: ["case", "empty", "floor", "peers", "ours", "25…75 %", "hooks"],
+      rows: results.filter { HookGrowth.size(of: $0.test.name) != nil }.map { result in
+        [
+          result.test.name, number(result.raw(.empty).median), net(result, .floor),
+          net(result, .peers), net(result, .ours), spread(result.net(.ours)), parts(result),
+        ]
+      })
+  }
+
+  private var cpuSection: Section {
+    Section(
+      title: "Thread CPU of whole system calls, statistics off",
+      header: ["case", "none", "empty", "floor", "peers", "ours", "more", "±", "must"],
+      rows: results.map { result in
+        [result.test.name]
+          + HookVariant.allCases.map {
+            result.test.variants.contains($0) ? number(result.cpu($0).median) : ""
+          } + [
+            number(result.more(.ours).median), number(result.more(.ours).uncertainty),
+            bar(result.test.mustCPU),
+          ]
+      })
+  }
+
+  private var coresSection: Section {
+    Section(
+      title: "Two cores at once",
+      header: [
+        "case", "variant", "net, one core", "net, two", "thread CPU, one core", "two", "two / one",
+      ],
+      rows: cores.flatMap { result in
+        result.variants.map { variant in
+          let cpu = (1...2).map { result.cpu(variant, $0).median }
+          let net = (1...2).map { result.net(variant, $0).median }
+          return [
+            result.name, "\(variant)", variant.translates ? number(net[0]) : "",
+            variant.translates ? number(net[1]) : "", number(cpu[0]), number(cpu[1]),
+            ratio(cpu[0] > 0 ? cpu[1] / cpu[0] : 0),
+          ]
+        }
+      })
   }
 
   // MARK: Formats
 
   private var text: String {
-    let rows = results.map(row)
-    let widths = Self.header.indices.map { column in
-      ([Self.header] + rows).map { $0[column].count }.max() ?? 0
-    }
-    func line(_ cells: [String], _ last: String) -> String {
-      var result = ""
-      for (column, cell) in cells.enumerated() {
-        let blanks = String(repeating: " ", count: widths[column] - cell.count)
-        result += column == 0 ? cell + blanks : "  " + blanks + cell
-        if column == 7 { result += "  |" }
+    var result = heading + "\n"
+    for section in sections {
+      let rows = [section.header] + section.rows
+      let widths = section.header.indices.map { column in
+        rows.map { $0[column].count }.max() ?? 0
       }
-      return result + "  " + last + "\n"
+      result += "\n\(section.title)\n"
+      for row in rows {
+        var line = ""
+        for (column, cell) in row.enumerated() {
+          let blanks = String(repeating: " ", count: widths[column] - cell.count)
+          let isText = column == 0 || section.header[column] == "hooks"
+          line += (column == 0 ? "" : "  ") + (isText ? cell + blanks : blanks + cell)
+        }
+        while line.last == " " { line.removeLast() }
+        result += line + "\n"
+      }
     }
-    let first = widths[0...7].reduce(0, +) + 14 - widths[0]
-    var result = heading + "\n\n" + String(repeating: " ", count: widths[0] + 2)
-    let title = "programs, by kernel statistics"
-    result += title + String(repeating: " ", count: max(first - title.count, 0))
-    result += "  | thread CPU, statistics off\n"
-    result += line(Self.header, "net by hook")
-    for (row, one) in zip(rows, results) { result += line(row, parts(one)) }
     for note in notes { result += "note: \(note)\n" }
     return result
   }
 
-  /// Two tables, as pages are narrower than terminals.
   private var markdown: String {
-    let rows = results.map(row)
-    func table(_ header: [String], _ lines: [[String]]) -> String {
-      let rule = "|" + String(repeating: "---|", count: header.count)
-      return
-        (["| " + header.joined(separator: " | ") + " |", rule]
-        + lines.map { "| " + $0.joined(separator: " | ") + " |" }).joined(separator: "\n") + "\n"
+    func line(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |\n" }
+    var result = heading + ".\n"
+    for section in sections {
+      result += "\n\(section.title):\n\n" + line(section.header)
+      result += "|" + String(repeating: "---|", count: section.header.count) + "\n"
+      for row in section.rows { result += line(row) }
     }
-    var result = heading + ".\n\n"
-    result += table(
-      Array(Self.header[0...7]) + ["net by hook"],
-      zip(rows, results).map { row, one in Array(row[0...7]) + [parts(one)] })
-    result += "\nThread CPU, statistics off:\n\n"
-    result += table(
-      ["case"] + Array(Self.header[8...]), rows.map { row in [row[0]] + Array(row[8...]) })
     for note in notes { result += "\nNote: \(note).\n" }
     return result
-  }
-
-  private var json: String {
-    func number(_ value: Double) -> String { String((value * 10).rounded() / 10) }
-    func readings(_ value: Readings) -> String {
-      "{\"median\": \(number(value.median)), \"low\": \(number(value.low)), "
-        + "\"high\": \(number(value.high)), "
-        + "\"uncertainty\": \(number(value.uncertainty))}"
-    }
-    let cases = results.map { one in
-      var fields = ["\"case\": \"\(one.test.name)\""]
-      for (name, value) in [
-        ("ours", one.ours), ("empty", one.empty), ("net", one.net), ("cpuNone", one.cpu(.none)),
-        ("cpuEmpty", one.cpu(.empty)), ("cpuOurs", one.cpu(.ours)), ("cpuMore", one.more),
-      ] {
-        fields.append("\"\(name)\": \(readings(value))")
-      }
-      for (name, value) in [
-        ("must", one.test.must), ("aim", one.test.aim), ("cpuMust", one.test.mustCPU),
-      ] {
-        if let value { fields.append("\"\(name)\": \(value)") }
-      }
-      // Every reading, in the order they were taken, for who wants other statistics.
-      let rounds = HookVariant.allCases.map { variant in
-        let values = one.rounds.map { number($0.cpu[variant] ?? 0) }
-        return "\"\(variant)\": [\(values.joined(separator: ", "))]"
-      }
-      fields.append("\"cpuRounds\": {\(rounds.joined(separator: ", "))}")
-      let hooks = one.parts.map { "\"\($0.hook)\": \(readings($0.net))" }
-      fields.append("\"hooks\": {\(hooks.joined(separator: ", "))}")
-      return "    {" + fields.joined(separator: ", ") + "}"
-    }
-    let said = notes.map { note in
-      "\"\(note.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "'"))\""
-    }
-    return """
-      {
-        "rounds": \(options.rounds), "count": \(options.count), "services": \(options.services),
-        "notes": [\(said.joined(separator: ", "))],
-        "cases": [
-      \(cases.joined(separator: ",\n"))
-        ]
-      }
-
-      """
   }
 }

@@ -1,24 +1,26 @@
 import Glibc
+import HookKit
 import ServiceDataplane
 import SocketKit
 
 struct HookOptions {
   var rounds = 15
   var count = 2000
-  var services = 1
   var names: [String] = []
   var format = "text"
+  /// A file for the readings.
+  var tsv: String?
   /// Directory and cgroup, in the process that measures.
   var inside: (directory: String, cgroup: String)?
 
   static let usage = """
-    usage: socklb-bench hooks [--rounds N] [--count N] [--services N] [--case TEXT]… [-o FORMAT]
+    usage: socklb-bench hooks [--rounds N] [--count N] [--case TEXT]… [-o FORMAT] [--tsv FILE]
 
       --rounds N     how often everything is measured (15)
       --count N      operations in one reading (2000)
-      --services N   services in the table (1)
       --case TEXT    only cases with this in their name; several: any of them
       -o FORMAT      text, json or markdown
+      --tsv FILE     writes case, variant, measure, median, low and high there too
     """
 
   init(_ arguments: some Sequence<String>) throws {
@@ -37,24 +39,27 @@ struct HookOptions {
       switch option {
       case "--rounds": rounds = try number(1...1000)
       case "--count": count = try number(1...100_000)
-      case "--services": services = try number(1...30_000)
       case "--case": names.append(try value())
       case "-o": format = try value()
+      case "--tsv": tsv = try value()
       case "--help": throw Wrong(what: Self.usage)
       case "--inside": inside = (try value(), try value())
       default: throw Wrong(what: Self.usage)
       }
     }
-    guard !cases.isEmpty else {
-      throw Wrong(what: "the cases are:\n" + HookCase.all.map(\.name).joined(separator: "\n"))
+    guard !cases.isEmpty || !cores.isEmpty else {
+      let names = HookCase.all.map(\.name) + HookCores.cases.map(\.name)
+      throw Wrong(what: "the cases are:\n" + names.joined(separator: "\n"))
     }
     guard ["text", "json", "markdown"].contains(format) else { throw Wrong(what: Self.usage) }
   }
 
-  var cases: [HookCase] {
-    names.isEmpty
-      ? HookCase.all : HookCase.all.filter { test in names.contains { test.name.contains($0) } }
+  private func isWanted(_ name: String) -> Bool {
+    names.isEmpty || names.contains { name.contains($0) }
   }
+
+  var cases: [HookCase] { HookCase.all.filter { isWanted($0.name) } }
+  var cores: [HookCores.Case] { HookCores.cases.filter { isWanted($0.name) } }
 }
 
 /// What each hook costs in the kernel.
@@ -64,11 +69,28 @@ enum Hooks {
     let options = try HookOptions(arguments)
     guard let inside = options.inside else { return try outside(arguments) }
     var bench = try HookBench(options, directory: inside.directory, cgroup: inside.cgroup)
-    var results: [HookResult] = []
-    for test in options.cases {
-      results.append(try bench.run(test))
+    let cases = options.cases
+    var results: [Int: HookResult] = [:]
+    // All cases of one table after each other: it is made once.
+    var tables: [HookTable] = []
+    if !options.cores.isEmpty { tables = [HookTable()] }
+    for test in cases where !tables.contains(test.table) { tables.append(test.table) }
+    var cores: [HookCores.Result] = []
+    for table in tables {
+      for (index, test) in cases.enumerated() where test.table == table {
+        results[index] = try bench.run(test)
+      }
+      guard table == HookTable(), !options.cores.isEmpty else { continue }
+      guard hk_cpus() > 1 else {
+        bench.note("two cores at once were not tried: there is only one")
+        continue
+      }
+      cores = try options.cores.map { try bench.run($0) }
     }
-    let report = HookReport(options: options, results: results, notes: bench.notes)
+    let report = HookReport(
+      options: options, results: cases.indices.compactMap { results[$0] }, cores: cores,
+      notes: bench.notes)
+    if let file = options.tsv { try report.write(to: file) }
     try StandardStreams.write(Array(report.rendered.utf8), to: .output)
     return 0
   }
@@ -107,5 +129,18 @@ enum Hooks {
   /// A process that was killed leaves its cgroup a moment later.
   private static func remove(_ cgroup: String) {
     for _ in 0..<500 where rmdir(cgroup) != 0 && errno == EBUSY { sk_sleep(10) }
+  }
+}
+
+extension HookReport {
+  fileprivate func write(to file: String) throws {
+    let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    defer { close(descriptor) }
+    var rest = Array(tsv.utf8)[...]
+    while !rest.isEmpty {
+      let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      guard descriptor >= 0, written > 0 else { throw Wrong(what: "\(file): errno \(errno)") }
+      rest = rest.dropFirst(written)
+    }
   }
 }

@@ -1,13 +1,16 @@
 import Foundation
 import PackagePlugin
 
-/// Compiles Sources/bpf with the toolchain's clang and writes the object as a Swift file.
+/// Compiles Sources/bpf, or the folder `bpf` of a target for benchmarks, with the toolchain's clang
+/// and writes the objects as a Swift file.
 @main
 struct CompileBPF: BuildToolPlugin {
   func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
-    let source = context.package.directoryURL.appending(path: "Sources/bpf")
+    let product = context.package.directoryURL.appending(path: "Sources/bpf")
+    let source =
+      target.name == "HookPrograms" ? target.directoryURL.appending(path: "bpf") : product
     let output = context.pluginWorkDirectoryURL.appending(path: "EmbeddedObject.swift")
-    let script = source.appending(path: "compile.sh")
+    let script = product.appending(path: "compile.sh")
     var inputs: [URL] = [script]
     if let files = FileManager.default.enumerator(at: source, includingPropertiesForKeys: nil) {
       for case let file as URL in files where ["c", "h"].contains(file.pathExtension) {

@@ -28,6 +28,7 @@ int hk_programs_on(const char *cgroup, int effective, struct hk_program *program
 int hk_load_empty(const struct hk_program *like, struct hk_program *empty);
 int hk_attach(const char *cgroup, struct hk_program *programs, int count);
 void hk_detach(struct hk_program *programs, int count);
+void hk_close_programs(struct hk_program *programs, int count);
 
 struct hk_times {
 	uint64_t nanoseconds;
@@ -48,26 +49,33 @@ struct hk_place {
 		struct sockaddr_in6 in6;
 	};
 };
-int hk_place_at(struct hk_place *place, const char *address, int port);
+/* family: 4, 6, or 46 for the IPv4 address in `low` as an AF_INET6 socket writes it. */
+void hk_place_of(struct hk_place *place, int family, uint64_t high, uint64_t low, int port);
+int hk_same_place(const struct hk_place *a, const struct hk_place *b);
 
-/* Servers at 10.0.0.1…5 and fd00::1…5, TCP and UDP. They belong to the cgroup they are made in. */
-#define HK_SERVERS 5
+/*
+ * Every address of 10.0.0.0/8 and fd00:8::/32 is this network namespace's own, and one server for
+ * TCP and one for UDP of each family listen at all of them. They belong to the cgroup they are
+ * made in.
+ */
 #define HK_PORT 8080
 struct hk_servers {
 	int listener[2];
-	int udp[2][HK_SERVERS];
+	int udp[2];
 };
+int hk_own_addresses(void);
 int hk_start_servers(struct hk_servers *servers);
 
 enum hk_kind {
-	HK_CONNECTION,	/* TCP: socket, connect, close */
-	HK_CONNECT,	/* UDP: connect, on one socket */
-	HK_NEW_CONNECT, /* UDP: socket, connect, close */
-	HK_SEND,	/* sendto, on one socket */
-	HK_NEW_SEND,	/* socket, sendto, close */
-	HK_RECEIVE,	/* recvfrom, on one socket */
-	HK_PEER_NAME,	/* getpeername, on one connected UDP socket */
-	HK_SOCKET,	/* socket, close */
+	HK_CONNECTION,	  /* TCP: socket, connect, close */
+	HK_CONNECT,	  /* UDP: connect, on one socket */
+	HK_AFTER_CONNECT, /* UDP: connect, on sockets that were connected to `before` once */
+	HK_NEW_CONNECT,	  /* UDP: socket, connect, close */
+	HK_SEND,	  /* sendto, on one socket */
+	HK_NEW_SEND,	  /* socket, sendto, close */
+	HK_RECEIVE,	  /* recvfrom, on one socket */
+	HK_PEER_NAME,	  /* getpeername, on one connected UDP socket */
+	HK_SOCKET,	  /* socket, close */
 };
 
 struct hk_traffic {
@@ -75,21 +83,35 @@ struct hk_traffic {
 	/* AF_INET6 for a place of IPv4: the socket is an AF_INET6 one. */
 	const struct hk_place *to;
 	int to_count;
-	/* A destination that the one socket talked to before; or null. */
+	/* A destination that a socket talked to before; or null. */
 	const struct hk_place *before;
+	/* 0: nobody turns addresses back, so the client sees the server's own. */
+	int two_way;
 	int client;
-	int server;
+	struct hk_place reached; /* where the first of it came to */
 	int next;
 	int check; /* whether getpeername is right, beside what is measured */
+	/* HK_AFTER_CONNECT: programs, and what of their time is not to be counted; or null. */
+	const struct hk_program *watched;
+	int watched_count;
+	struct hk_times *aside;
 };
 /*
- * Makes what the traffic needs, and makes sure that it goes where it should: the server got it,
- * the client sees the address it asked for. Returns the number of the server, from 0.
+ * Makes what the traffic needs, and makes sure that it goes where it should: a server got it, the
+ * client sees the address it asked for (or, when not two_way, that of the server).
  */
 int hk_open(const struct hk_servers *servers, struct hk_traffic *traffic);
 /* Does it so many times; the CPU time of this thread in its system calls. */
 int64_t hk_run(const struct hk_servers *servers, struct hk_traffic *traffic, int times);
 void hk_close(struct hk_traffic *traffic);
+/*
+ * Each traffic in a thread of its own on a CPU of its own, all at once; `warm` operations before
+ * the clock runs. Only HK_CONNECT and HK_NEW_CONNECT. `spent`: what each thread took.
+ */
+int hk_run_at_once(const struct hk_servers *servers, struct hk_traffic *traffics, int count,
+		   int warm, int times, int64_t *spent);
+/* How many CPUs this process may use. */
+int hk_cpus(void);
 /* The step that failed last. */
 const char *hk_failed_step(void);
 /* No other process comes between while the clock runs; 0, or -errno when that is not allowed. */

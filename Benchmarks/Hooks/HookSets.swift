@@ -1,20 +1,30 @@
+import BPFLoader
 import HookKit
+import HookPrograms
 
 /// Which programs are on the clients' cgroup while something is measured.
 enum HookVariant: Int, CaseIterable {
-  case none, empty, ours
+  /// No program; programs that do nothing; HookObject; socklb's.
+  case none, empty, floor, peers, ours
+
+  /// Whether a client that asks for a VIP comes to a backend.
+  var translates: Bool { self == .floor || self == .peers || self == .ours }
+  /// Whether what it shows the client is the address that was asked for.
+  var isTwoWay: Bool { self != .floor }
 }
 
-/// socklb's programs, and an empty one for each, attached to the clients' cgroup in turn.
+/// The programs of each variant, attached to the clients' cgroup in turn.
 ///
 /// They take turns on one cgroup, and are never attached to two at once: as long as any cgroup of
 /// the machine has a program on a hook, the kernel does more for all other cgroups too.
-struct HookPrograms {
+final class HookSets {
   private let cgroup: String
   private var programs: [HookVariant: [hk_program]]
+  /// Descriptors that somebody else closes.
+  private let owners: [BPFProgram]
 
   /// Takes over what is attached to `cgroup`: the caller has to detach it then.
-  init(attachedTo cgroup: String) throws {
+  init(attachedTo cgroup: String, table: HookTable) throws {
     self.cgroup = cgroup
     let ours = try Self.programs(on: cgroup, effective: false)
     guard !ours.isEmpty else { throw Wrong(what: "no program is attached to \(cgroup)") }
@@ -26,6 +36,25 @@ struct HookPrograms {
       return result
     }
     programs = [.none: [], .empty: empty, .ours: ours]
+    // Of socklb's hooks those that translation needs; it may have more.
+    let shared = ours.filter { SocketHook(rawValue: Self.name(of: $0.hook)) != nil }
+    var owners: [BPFProgram] = []
+    for (variant, object) in [(HookVariant.floor, HookObject.floor), (.peers, .peers)] {
+      let loaded = try HookRivals.load(
+        object, table, hooks: shared.map { Self.name(of: $0.hook) })
+      programs[variant] = zip(shared, loaded).map { like, program in
+        hk_program(hook: like.hook, program: program.descriptor.number, link: -1)
+      }
+      owners += loaded
+    }
+    self.owners = owners
+  }
+
+  deinit {
+    for variant in [HookVariant.empty, .ours] {
+      var some = programs[variant] ?? []
+      hk_close_programs(&some, Int32(some.count))
+    }
   }
 
   private static func programs(on cgroup: String, effective: Bool) throws -> [hk_program] {
@@ -36,30 +65,36 @@ struct HookPrograms {
 
   /// Programs that run for every socket of a cgroup, on whatever cgroup above they are.
   static func count(effectiveOn cgroup: String) throws -> Int {
-    try programs(on: cgroup, effective: true).count
+    var found = try programs(on: cgroup, effective: true)
+    hk_close_programs(&found, Int32(found.count))
+    return found.count
   }
 
-  static func name(of hook: Int32) -> String {
+  private static func name(of hook: Int32) -> String {
     hk_hook_name(hook).map { String(cString: $0) } ?? "hook \(hook)"
   }
 
-  var hooks: [String] { (programs[.ours] ?? []).map { Self.name(of: $0.hook) } }
+  func programs(of variant: HookVariant) -> [hk_program] { programs[variant] ?? [] }
 
-  mutating func attach(_ variant: HookVariant) throws {
-    var some = programs[variant] ?? []
+  func hooks(of variant: HookVariant) -> [String] {
+    programs(of: variant).map { Self.name(of: $0.hook) }
+  }
+
+  func attach(_ variant: HookVariant) throws {
+    var some = programs(of: variant)
     try Call.check(hk_attach(cgroup, &some, Int32(some.count)), "attaching \(variant)")
     programs[variant] = some
   }
 
-  mutating func detach(_ variant: HookVariant) {
-    var some = programs[variant] ?? []
+  func detach(_ variant: HookVariant) {
+    var some = programs(of: variant)
     hk_detach(&some, Int32(some.count))
     programs[variant] = some
   }
 
-  /// In the order of `hooks`.
+  /// In the order of `hooks(of:)`.
   func times(of variant: HookVariant) throws -> [hk_times] {
-    try (programs[variant] ?? []).map { program in
+    try programs(of: variant).map { program in
       var program = program
       var times = hk_times()
       try Call.check(hk_times_of(&program, &times), "asking for the time of a program")
