@@ -71,11 +71,11 @@ demo: build ## From nothing to answered connections, in a namespace of its own (
 	@scripts/install-deps.sh --for demo
 	@scripts/demo.sh
 
-# BENCH=hooks measures what each hook costs instead.
+# The parts are scripts/bench/PART.sh.
 BENCH ?=
-bench: build ## Measure against the thresholds (root); BENCH=hooks: what hooks cost
+bench: build ## Measure against the bars (root); BENCH=PART: one of hooks, paths, programming, memory
 	@scripts/install-deps.sh --for bench
-	@scripts/bench$(if $(BENCH),-$(BENCH)).sh
+	@scripts/bench.sh $(BENCH)
 
 # BASE is a commit. It is built once; its socklb-bench stays in .build/compare.
 BASE ?= HEAD~1

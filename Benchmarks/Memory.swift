@@ -47,7 +47,8 @@ enum Memory {
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 256)
     while fgets(&line, 256, file) != nil {
-      let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      let text = String(
+        decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
       let parts = text.split(whereSeparator: \.isWhitespace)
       if parts.first == "memlock:", parts.count == 2, let bytes = Int(parts[1]) { return bytes }
     }
