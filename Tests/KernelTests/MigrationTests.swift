@@ -19,7 +19,7 @@ let migrationTests: [KernelTest] =
       try migrateUnderLoad($0, times: Int(getenvText("MIGRATIONS")) ?? 8)
     },
     KernelTest("migration_a_few_times_while_clients_connect", timeLimit: 240) {
-      try migrateUnderLoad($0, times: 4)
+      try migrateUnderLoad($0, times: 2)
     },
     KernelTest(
       "migration_that_was_killed_is_finished_by_the_next_command", inVM: false, timeLimit: 600

@@ -184,25 +184,25 @@ __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, 
 				      struct frontend *frontend)
 {
 	struct svc_affinity_key key = {.service = service, .family = FAMILY};
-	struct svc_affinity fresh = {}, *entry = 0;
-	__u32 base = range >> 32, backends = (__u32)range, position, at;
-	struct OF(svc_slot) * slot;
+	__u32 base = range >> 32, backends = (__u32)range, position, by_cgroup = 0, at;
 	struct svc_policy *policy = bpf_map_lookup_elem(&OF(policies), &service);
+	struct svc_affinity *entry;
+	struct OF(svc_slot) * slot;
 
 	position = ((__u64)bpf_get_prandom_u32() * backends) >> 32;
 	if (!policy || !backends)
 		return position;
 	if (policy->affinity_timeout) {
-		fresh.last_used = bpf_ktime_get_ns();
-		fresh.by_cgroup = identify_client(ctx, &key);
+		__u64 now = bpf_ktime_get_ns();
+
+		by_cgroup = identify_client(ctx, &key);
 		entry = bpf_map_lookup_elem(&affinities, &key);
-		if (entry &&
-		    fresh.last_used - entry->last_used < policy->affinity_timeout * 1000000000ull) {
+		if (entry && now - entry->last_used < policy->affinity_timeout * 1000000000ull) {
 			__u32 kept = OF(affine_position)(entry, base, backends);
 
 			if (kept < backends) {
 				entry->position = kept;
-				entry->last_used = fresh.last_used;
+				entry->last_used = now;
 				if (frontend)
 					frontend->flags |= CHOSEN_BY_AFFINITY;
 				return kept;
@@ -216,9 +216,14 @@ __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, 
 	at = base + position;
 	slot = bpf_map_lookup_elem(&OF(slots), &at);
 	if (slot) {
-		fresh.endpoint = slot->endpoint;
-		fresh.generation = slot->generation;
-		fresh.position = position;
+		struct svc_affinity fresh = {
+			.last_used = bpf_ktime_get_ns(),
+			.endpoint = slot->endpoint,
+			.generation = slot->generation,
+			.position = position,
+			.by_cgroup = by_cgroup,
+		};
+
 		bpf_map_update_elem(&affinities, &key, &fresh, BPF_ANY);
 	}
 	return position;
