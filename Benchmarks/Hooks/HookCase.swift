@@ -93,7 +93,8 @@ struct HookCase {
       switch variant {
       case .none, .empty, .ours: true
       case .floor: mode != .mapped && isCounted
-      case .peers: mode != .mapped
+      // That layout would show the VIP that the socket used before: it refuses to be measured.
+      case .peers: mode != .mapped && !(usedService && to == .pod)
       }
     }
   }
@@ -115,32 +116,31 @@ struct HookCase {
   static let share = 8
 
   private var isGrowth: Bool { HookGrowth.size(of: name) != nil }
+  private var asksForAll: Bool { to == .services && kind != HK_CONNECTION }
 
   func rounds(_ options: HookOptions) -> Int {
+    if asksForAll && table.services > HookGrowth.many { return max(options.rounds / 5, 3) }
     if !makesSockets { return options.rounds }
-    return options.rounds * (!isGrowth && (must != nil || kind == HK_SOCKET) ? Self.share : 2)
+    return options.rounds * (!isGrowth && (must != nil || kind == HK_SOCKET) ? 4 : 2)
   }
 
   func count(_ options: HookOptions) -> Int {
-    makesSockets ? max(options.count / Self.share, 1) : options.count
+    makesSockets && !asksForAll ? max(options.count / Self.share, 1) : options.count
   }
 
-  /// Operations before the clock runs: caches are to hold what they held if nobody else took
-  /// turns, so all of a table that they have room for is asked for once.
+  /// Operations before the clock runs: caches are to hold what they would hold if nobody else took
+  /// turns. So UDP asks for all of a table once.
   func warm(_ options: HookOptions) -> Int {
-    let some = max(count(options) / 8, 64)
-    guard to == .services else { return some }
-    switch kind {
-    case HK_CONNECTION: return min(table.services, 512)
-    default: return table.services <= HookGrowth.inCache ? table.services : max(some, 2048)
-    }
+    if !makesSockets && to != .services { return max(options.count / Self.share, 64) }
+    if kind == HK_CONNECTION { return 512 }
+    return max(to == .services ? table.services : 0, 2048)
   }
 }
 
 /// The same traffic with more and more services of ten endpoints.
 enum HookGrowth {
-  /// Tables that fit into the caches of a processor.
-  static let inCache = 10_000
+  /// More than these take so long to be asked for that there are fewer rounds.
+  static let many = 10_000
 
   private static let kinds: [(name: String, kind: hk_kind, isTCP: Bool)] = [
     ("one socket", HK_CONNECT, false), ("new sockets", HK_NEW_CONNECT, false),
