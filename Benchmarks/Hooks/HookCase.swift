@@ -116,32 +116,26 @@ struct HookCase {
   static let share = 8
 
   private var isGrowth: Bool { HookGrowth.size(of: name) != nil }
-  private var asksForAll: Bool { to == .services && kind != HK_CONNECTION }
 
   func rounds(_ options: HookOptions) -> Int {
-    if asksForAll && table.services > HookGrowth.many { return max(options.rounds / 5, 3) }
     if !makesSockets { return options.rounds }
     return options.rounds * (!isGrowth && (must != nil || kind == HK_SOCKET) ? 4 : 2)
   }
 
   func count(_ options: HookOptions) -> Int {
-    makesSockets && !asksForAll ? max(options.count / Self.share, 1) : options.count
+    makesSockets ? max(options.count / Self.share, 1) : options.count
   }
 
-  /// Operations before the clock runs: caches are to hold what they would hold if nobody else took
-  /// turns. So UDP asks for all of a table once.
+  /// Operations before a clock runs. Attaching programs and turning statistics on leave caches cold,
+  /// those of addresses above all.
   func warm(_ options: HookOptions) -> Int {
-    if !makesSockets && to != .services { return max(options.count / Self.share, 64) }
-    if kind == HK_CONNECTION { return 512 }
-    return max(to == .services ? table.services : 0, 2048)
+    if kind == HK_CONNECTION { return 256 }
+    return makesSockets ? 512 : to == .services ? 2048 : max(options.count / Self.share, 64)
   }
 }
 
 /// The same traffic with more and more services of ten endpoints.
 enum HookGrowth {
-  /// More than these take so long to be asked for that there are fewer rounds.
-  static let many = 10_000
-
   private static let kinds: [(name: String, kind: hk_kind, isTCP: Bool)] = [
     ("one socket", HK_CONNECT, false), ("new sockets", HK_NEW_CONNECT, false),
     ("", HK_CONNECTION, true),
