@@ -33,6 +33,10 @@ struct HookBar {
       guard let a, let b, b > 0 else { return nil }
       return a / b
     }
+    /// Of one hook, where others run too.
+    func net(_ name: String, _ hook: String) -> Double? {
+      results.first { $0.test.name == name }?.parts(.ours).first { $0.hook == hook }?.net.median
+    }
     let rotating = results.first { $0.test.name == "udp4 new sockets random @ 10000" }
     return [
       bar(
@@ -50,7 +54,15 @@ struct HookBar {
         ratio(net("connect6 udp hit, one socket"), net("connect4 udp hit, one socket")), "×",
         1.25, 1.1),
       bar(
-        "connect4 hit at 100,000 × 10, random, against 1 service, same socket, net of empty",
+        "connect4 hit at 100,000 × 10, random, against 1 Service: new UDP sockets, net of empty",
+        ratio(
+          net("udp4 new sockets random @ 100000", "connect4"),
+          net("udp4 new sockets @ 1", "connect4")), "×", 3, 2),
+      bar(
+        "the same with TCP",
+        ratio(net("tcp4 random @ 100000", "connect4"), net("tcp4 @ 1", "connect4")), "×", 3, 2),
+      bar(
+        "the same with one UDP socket, which then remembers several VIPs",
         ratio(net("udp4 one socket random @ 100000"), net("udp4 one socket @ 1")), "×", 3, 2),
       bar(
         "connect4 over 10,000 VIPs, a new UDP socket each (empty not taken off, release not counted)",

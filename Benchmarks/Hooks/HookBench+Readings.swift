@@ -122,14 +122,15 @@ extension HookBench {
     traffic.check = 0
     let idle = try sets.times(of: variant).map(\.runs)
     round.cpu[variant] = try run(&traffic, count)
-    let before = try sets.times(of: variant)
-    if before.map(\.runs) != idle {
+    if try sets.times(of: variant).map(\.runs) != idle {
       note("somebody else keeps program statistics on: thread CPU has the cost of that")
     }
     guard variant != .none else { return }
 
     let statistics = try Call.check(hk_enable_times(), "turning program statistics on")
     defer { close(statistics) }
+    try run(&traffic, test.warm(options))
+    let before = try sets.times(of: variant)
     var aside = [hk_times](repeating: hk_times(), count: before.count)
     let programs = sets.programs(of: variant)
     try programs.withUnsafeBufferPointer { programs in

@@ -102,7 +102,7 @@ struct HookBench {
 
   // MARK: One case
 
-  mutating func run(_ test: HookCase) throws -> HookResult {
+  mutating func run(_ test: HookCase, rounds count: Int) throws -> HookResult {
     let sets = try load(test.table)
     lookForStrangers()
     defer { lookForStrangers() }
@@ -115,7 +115,7 @@ struct HookBench {
       }
     }
     var rounds: [HookRound] = []
-    for number in 0..<test.rounds(options) {
+    for number in 0..<count {
       var round = HookRound()
       // Nobody always comes first.
       for place in test.variants.indices {

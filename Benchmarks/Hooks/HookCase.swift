@@ -93,7 +93,8 @@ struct HookCase {
       switch variant {
       case .none, .empty, .ours: true
       case .floor: mode != .mapped && isCounted
-      case .peers: mode != .mapped
+      // That layout would show the VIP that the socket used before: it refuses to be measured.
+      case .peers: mode != .mapped && !(usedService && to == .pod)
       }
     }
   }
@@ -118,30 +119,23 @@ struct HookCase {
 
   func rounds(_ options: HookOptions) -> Int {
     if !makesSockets { return options.rounds }
-    return options.rounds * (!isGrowth && (must != nil || kind == HK_SOCKET) ? Self.share : 2)
+    return options.rounds * (!isGrowth && (must != nil || kind == HK_SOCKET) ? 4 : 2)
   }
 
   func count(_ options: HookOptions) -> Int {
     makesSockets ? max(options.count / Self.share, 1) : options.count
   }
 
-  /// Operations before the clock runs: caches are to hold what they held if nobody else took
-  /// turns, so all of a table that they have room for is asked for once.
+  /// Operations before a clock runs. Attaching programs and turning statistics on leave caches cold,
+  /// those of addresses above all.
   func warm(_ options: HookOptions) -> Int {
-    let some = max(count(options) / 8, 64)
-    guard to == .services else { return some }
-    switch kind {
-    case HK_CONNECTION: return min(table.services, 512)
-    default: return table.services <= HookGrowth.inCache ? table.services : max(some, 2048)
-    }
+    if kind == HK_CONNECTION { return 256 }
+    return makesSockets ? 512 : to == .services ? 2048 : max(options.count / Self.share, 64)
   }
 }
 
 /// The same traffic with more and more services of ten endpoints.
 enum HookGrowth {
-  /// Tables that fit into the caches of a processor.
-  static let inCache = 10_000
-
   private static let kinds: [(name: String, kind: hk_kind, isTCP: Bool)] = [
     ("one socket", HK_CONNECT, false), ("new sockets", HK_NEW_CONNECT, false),
     ("", HK_CONNECTION, true),

@@ -50,7 +50,8 @@ How it is measured:
   backend), and that socklb counted each translation, or none; in every batch again that the address shown is right
   and every datagram arrived; and that each hook ran once per operation or never. Else there is no figure.
 - Servers and what they accept are in another cgroup: it is the client's programs that are counted.
-- A reading is 2000 operations (250 where sockets are made), warmed up, with real-time priority. Net and more are
+- A reading is 2000 operations (250 where sockets are made), with real-time priority, after some hundred to
+  warm up, before the clock and again after statistics were turned on. Net and more are
   taken in each round; the median of the rounds is shown, with the quartiles, or for thread CPU with ± what the
   median is good for (95 %). Thread CPU of whole connections is noisy: `--rounds 100 --case "tcp4 no"` for better.
 - `tcp…` is socket, connect, close, and `getpeername` is seen to be right beside what is measured; `past the
@@ -60,12 +61,14 @@ How it is measured:
   address needs no clearing of what the socket remembers, as no socket was ever led there: one look into the
   filter of addresses tells. Only `past the service, used it` has something to clear.
 - `@ N` has N Services of ten endpoints each, with as many backends as that makes, in the one family and protocol
-  that is asked for. *hot* asks for one VIP, *random* for all in an order that is not that of the maps; tables of up to
-  10,000 are asked for once before the clock runs (TCP: 512 of them), so caches hold what they can hold.
+  that is asked for. *hot* asks for one VIP, *random* for all in an order that is not that of the maps. To ask for
+  all of a table once before the clock runs was tried and changes nothing that is seen above the noise.
 - *Two cores*: the same traffic from one thread, and from two at once on a CPU each. Program time or thread CPU that
   grows with the second one shows a cache line that both write.
 - Such a machine is in one of several states for minutes: what finds its caches cold (`tcp…`, `random`) then takes up
-  to 1.7 times as long for all variants. Compare within a line, and commits with `make bench-compare BASE=…`.
+  to 1.7 times as long, for all variants. So each case gets its rounds in several passes over all cases of a table,
+  and those with one Service half of them at the end. Compare within a line, and commits with `make bench-compare
+  BASE=…`.
 - OVER, must, aim: which bar the net figure reaches (and *more*, where it has a bar).
 
 ### Figures
