@@ -82,9 +82,12 @@ let package = Package(
       ],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
     .target(name: "HookKit", path: "Benchmarks/HookKit"),
+    .target(name: "PathKit", path: "Benchmarks/PathKit"),
     .executableTarget(
       name: "socklb-bench",
-      dependencies: ["ServiceDataplane", "ServiceMaps", "ManifestText", "HookKit", "SocketKit"],
-      path: "Benchmarks", exclude: ["HookKit"], linkerSettings: staticExecutable),
+      dependencies: [
+        "ServiceDataplane", "ServiceMaps", "ManifestText", "HookKit", "PathKit", "SocketKit",
+      ],
+      path: "Benchmarks", exclude: ["HookKit", "PathKit"], linkerSettings: staticExecutable),
   ]
 )

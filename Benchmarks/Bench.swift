@@ -9,11 +9,13 @@ import ServiceMaps
 ///     socklb-bench fill PIN SERVICES ENDPOINTS           a computed table into the kernel
 ///     socklb-bench change PIN SERVICES ENDPOINTS ROUNDS  one endpoint at a time, after fill
 ///     socklb-bench hooks [OPTIONS]                       what each hook costs; see Hooks/
+///     socklb-bench paths [OPTIONS]                       what an application sees; see Paths/
 @main
 struct Bench {
   static func main() throws {
     let arguments = CommandLine.arguments.dropFirst()
     if arguments.first == "hooks" { exit(hooks(arguments.dropFirst())) }
+    if arguments.first == "paths" { exit(paths(arguments.dropFirst())) }
     let numbers = arguments.compactMap { Int($0) }
     switch (arguments.first, numbers.count) {
     case ("generate", 2):
@@ -33,6 +35,14 @@ struct Bench {
 
   private static func hooks(_ arguments: some Sequence<String>) -> Int32 {
     do { return try Hooks.run(arguments) } catch {
+      let text = (error as? Wrong)?.what ?? "\(error)"
+      try? StandardStreams.write(Array("socklb-bench: \(text)\n".utf8), to: .error)
+      return 1
+    }
+  }
+
+  private static func paths(_ arguments: some Sequence<String>) -> Int32 {
+    do { return try Paths.run(arguments) } catch {
       let text = (error as? Wrong)?.what ?? "\(error)"
       try? StandardStreams.write(Array("socklb-bench: \(text)\n".utf8), to: .error)
       return 1
