@@ -82,6 +82,7 @@ let package = Package(
       ],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
     .target(name: "HookKit", path: "Benchmarks/HookKit"),
+    .target(name: "PathKit", path: "Benchmarks/PathKit"),
     // What socklb is measured against; never part of it.
     .target(
       name: "HookPrograms", dependencies: ["BPFObject"], path: "Benchmarks/HookPrograms",
@@ -90,8 +91,9 @@ let package = Package(
       name: "socklb-bench",
       dependencies: [
         "ServiceDataplane", "ServiceMaps", "ManifestText", "BPFLoader", "CServiceABI", "HookKit",
-        "HookPrograms", "SocketKit",
+        "HookPrograms", "PathKit", "SocketKit",
       ],
-      path: "Benchmarks", exclude: ["HookKit", "HookPrograms"], linkerSettings: staticExecutable),
+      path: "Benchmarks", exclude: ["HookKit", "HookPrograms", "PathKit"],
+      linkerSettings: staticExecutable),
   ]
 )

@@ -11,12 +11,14 @@ import ServiceMaps
 ///     socklb-bench memory PIN                            what the maps take in the kernel
 ///     socklb-bench hooks [OPTIONS]                       what each hook costs; see Hooks/
 ///     socklb-bench plot KIND FILE.tsv [OPTIONS]          draws results as SVG; see Plot/
+///     socklb-bench paths [OPTIONS]                       what an application sees; see Paths/
 @main
 struct Bench {
   static func main() throws {
     let arguments = CommandLine.arguments.dropFirst()
     switch arguments.first {
     case "hooks": exit(report { try Hooks.run(arguments.dropFirst()) })
+    case "paths": exit(report { try Paths.run(arguments.dropFirst()) })
     case "plot":
       exit(
         report {
