@@ -143,7 +143,7 @@ struct PathReport {
   var markdown: String {
     var text = """
       \(options.rounds) rounds; in each turn \(options.connects) connections, \(options.exchanges) \
-      requests, or \(options.bytes >> 20) MiB.
+      requests, or \(options.bytes >> 20) MiB (in three times as many rounds).
 
       ### VIP through socklb against the pod, directly
 
