@@ -65,7 +65,7 @@ struct PathReport {
     case .connect:
       [("p50 ratio", result.ratio(\.middle), 3), ("CPU ratio", result.ratio(\.cpu), 3)]
     case .tcp: [("p50 ratio", result.ratio(\.middle), 3)]
-    case .udp: [("CPU ratio", result.ratio(\.cpu), 3)]
+    case .udp: [("p50 ratio", result.ratio(\.middle), 3), ("CPU ratio", result.ratio(\.cpu), 3)]
     case .bulk: [("ratio", result.ratio(\.rate), 3)]
     }
   }
