@@ -87,6 +87,22 @@ static int bounded(int fd)
 		       : fd;
 }
 
+/*
+ * What the kernel makes of buffers, windows and a path's speed by itself differs from one connection
+ * to the next: Reno has no clock and no model of the path. Before the handshake, in which windows
+ * are agreed.
+ */
+static int all_alike(int fd)
+{
+	int size = 8 * CHUNK;
+
+	return setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) ||
+			       setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) ||
+			       setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4)
+		       ? -1
+		       : 0;
+}
+
 /* MARK: Pods */
 
 static int serve(const struct sockaddr_in *at, int type)
@@ -96,6 +112,8 @@ static int serve(const struct sockaddr_in *at, int type)
 	TRY("a pod's time limit", bounded(fd));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	TRY("a pod's bind", bind(fd, (const struct sockaddr *)at, sizeof(*at)));
+	if (type == SOCK_STREAM)
+		TRY("buffers and congestion control", all_alike(fd));
 	if (type == SOCK_STREAM)
 		TRY("listen", listen(fd, 2 * PK_TURN));
 	return fd;
@@ -217,6 +235,7 @@ static int keep_tcp(struct pk_way *way)
 
 	end[0] = TRY("socket", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	TRY("a time limit", bounded(end[0]));
+	TRY("buffers and congestion control", all_alike(end[0]));
 	TRY("connect", connect(end[0], (const struct sockaddr *)&asked, sizeof(asked)));
 	end[1] = TRY("accept", accept4(way->listener, 0, 0, SOCK_CLOEXEC));
 	TRY("a time limit", bounded(end[1]));

@@ -106,7 +106,7 @@ struct PathBench {
   /// other; in each round all routes have their turn. The first round is not counted.
   private func measure(_ kind: PathKind, _ routes: [PathRoute]) throws -> [PathResult] {
     var results = routes.map { PathResult(route: $0) }
-    for round in 0...options.rounds {
+    for round in 0...kind.rounds(options) {
       for place in routes.indices {
         let index = (place + round) % routes.count
         let route = routes[index]

@@ -16,6 +16,9 @@ enum PathKind: CaseIterable {
     }
   }
 
+  /// Throughput differs most from turn to turn.
+  func rounds(_ options: PathOptions) -> Int { options.rounds * (self == .bulk ? 3 : 1) }
+
   /// In one turn.
   func operations(_ options: PathOptions) -> Int {
     switch self {

@@ -65,7 +65,7 @@ struct PathReport {
     case .connect:
       [("p50 ratio", result.ratio(\.middle), 3), ("CPU ratio", result.ratio(\.cpu), 3)]
     case .tcp: [("p50 ratio", result.ratio(\.middle), 3)]
-    case .udp: [("CPU ratio", result.ratio(\.cpu), 3)]
+    case .udp: [("p50 ratio", result.ratio(\.middle), 3), ("CPU ratio", result.ratio(\.cpu), 3)]
     case .bulk: [("ratio", result.ratio(\.rate), 3)]
     }
   }
@@ -143,7 +143,7 @@ struct PathReport {
   var markdown: String {
     var text = """
       \(options.rounds) rounds; in each turn \(options.connects) connections, \(options.exchanges) \
-      requests, or \(options.bytes >> 20) MiB.
+      requests, or \(options.bytes >> 20) MiB (in three times as many rounds).
 
       ### VIP through socklb against the pod, directly
 

@@ -6,7 +6,7 @@ struct PathOptions {
   var connects = 200
   var exchanges = 400
   /// Of one turn of the bulk transfer.
-  var bytes = 32 << 20
+  var bytes = 16 << 20
   var loads = 3
   var ways = Set(PathWay.allCases)
   var results: String?

@@ -16,21 +16,23 @@ version() { PATH=$PATH:/usr/sbin:/sbin "$1" --version | head -n 1; }
 cat <<END
 ## What an application sees
 
-Written by \`BENCH=paths make bench\` (\`.build/release/socklb-bench paths --help\` has the options; three
+Written by \`BENCH=paths make bench\` (\`.build/release/socklb-bench paths --help\` has the options; two
 minutes; root). A client connects to pods (direct), or to the VIP of a Service with ten of them, through socklb,
 iptables or nftables. The rules do what kube-proxy's do, in the chains that it makes: \`$(version iptables-legacy)\`,
 \`$(version nft)\`.
 
 - Client and pods are in two namespaces, joined by a veth pair, without a way out. The rules are in the client's: each
-  packet passes them once, as on a node whose pod sends it. There is no hop less in any of the ways, and no more than
-  this one: a longer way would make all ratios smaller. Each set of rules has namespaces of its own; direct and
-  socklb share two without any rules and conntrack, and programs are attached only while it is socklb's turn.
-- VIP and pod take turns, one right after the other, each beginning as often as the other. Ratios are medians of
-  the ratios of such neighbours; 25…75 %: quartiles of the rounds.
+  packet passes them once, as on a node whose pod sends it. All ways have this one hop and no more: a longer way would
+  bring all ratios nearer to 1. Each set of rules has namespaces of its own; direct and socklb share two without any
+  rules and conntrack, and programs are attached only while it is socklb's turn.
+- VIP and pod take turns, one right after the other, each beginning as often as the other, 50 rounds of all ways. Ratios
+  are medians of the ratios of such neighbours; 25…75 %: quartiles of the rounds.
 - Both ends are in one thread, on one CPU, with real-time priority: veth gives a packet to the other end within the
   system call that sent it. So connect() returns when the whole handshake is done, thread CPU is that of both ends,
   and no scheduler, which would cost all ways the same and hide what differs, comes between. Servers are in another
   cgroup than the client.
+- What is kept has fixed buffers and Reno: the kernel's guesses at a path's speed made some connections three times as
+  fast as others with the same packets.
 - Connections are reset and conntrack is emptied after each turn, outside of the clock. That is kind to the rules: a
   node has many more connections to remember.
 - The Service that is asked stands in the middle of the rules, where a list that is searched from its beginning costs
@@ -41,8 +43,9 @@ iptables or nftables. The rules do what kube-proxy's do, in the chains that it m
 - p99 and p99.9 are those of five rounds together. CPU: socket, connect and close. Packets of an exchange: two.
 - Loading: for the rules from start to exit of the tool, in a new namespace, with the text ready, once if it takes more
   than five seconds; for socklb from a table in memory until its writer is done. Both tools are treated kindly:
-  \`nft -f\` gets 500 Services in a transaction (all 5,000 in one took 58 s of CPU), and iptables-restore is the legacy
-  variant (the other one, of nf_tables, took 6 s of CPU for 1,000 Services and more than a minute for 5,000).
+  \`nft -f\` gets 500 Services in a transaction (all 5,000 in one were not done after 58 s of CPU), and iptables-restore is
+  the legacy variant (the other one, of nf_tables, took 6 s of CPU for 1,000 Services, and was not done with 5,000 after
+  a minute).
 
 END
 # In place of this shell: an interrupt goes to the program that cleans up.
