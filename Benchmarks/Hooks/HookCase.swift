@@ -118,8 +118,8 @@ struct HookCase {
   private var isGrowth: Bool { HookGrowth.size(of: name) != nil }
 
   func rounds(_ options: HookOptions) -> Int {
-    if !makesSockets { return options.rounds }
-    return options.rounds * (!isGrowth && (must != nil || kind == HK_SOCKET) ? 4 : 2)
+    if !makesSockets || (isGrowth && kind == HK_CONNECTION) { return options.rounds }
+    return options.rounds * (must != nil || kind == HK_SOCKET ? 3 : 2)
   }
 
   func count(_ options: HookOptions) -> Int {

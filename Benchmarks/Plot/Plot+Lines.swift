@@ -9,7 +9,7 @@ extension Plot {
 
   /// A line for each case and variant against the size, which is on a logarithmic axis.
   func lines() throws -> SVG {
-    let lines = try collect()
+    let lines = collect()
     let names = Self.distinct(lines.map(\.name))
     let sizes = Set(lines.flatMap { $0.points.map(\.size) }).sorted()
     guard let first = sizes.first, let last = sizes.last, first > 0, last > first else {
@@ -71,13 +71,11 @@ extension Plot {
     }
   }
 
-  private func collect() throws -> [Line] {
-    let parts = try readings.map { reading in
+  private func collect() -> [Line] {
+    let parts = readings.compactMap { reading -> (name: String, size: Double, reading: Reading)? in
       let halves = reading.name.split(separator: " @ ")
-      guard halves.count == 2, let size = Double(halves[1]) else {
-        throw Wrong(what: "\(reading.name): lines take cases named NAME @ SIZE")
-      }
-      return (name: String(halves[0]), size: size, reading: reading)
+      guard halves.count == 2, let size = Double(halves[1]) else { return nil }
+      return (String(halves[0]), size, reading)
     }
     let all = Self.distinct(parts.map(\.name))
     // What others go on from is no line of its own.
