@@ -15,7 +15,7 @@ let faultTests: [KernelTest] = Scenario.all.map { scenario in
 enum InjectionLimit {
   static let isAll = getenv("FAULTS").map { String(cString: $0) == "all" } ?? false
   /// Seconds for each scenario.
-  static let seconds = 8
+  static let seconds = 5
   static var timeLimit: Int { isAll ? 3600 : 180 }
 
   /// - Parameters:
