@@ -1,16 +1,18 @@
 extension Plot {
-  /// A group of bars for each case, lying, because names of cases are long.
+  /// A group of bars for each case, lying, because names of cases are long. Of one case alone each
+  /// bar has its variant's name.
   func bars() -> SVG {
     let names = Self.distinct(readings.map(\.name))
     let (thick, gap, top) = (13.0, 12.0, 84.0)
-    let left = (names.map { SVG.width(of: $0) }.max() ?? 0) + 28
+    let isOne = names.count == 1
+    let left = ((isOne ? variants : names).map { SVG.width(of: $0) }.max() ?? 0) + 28
     let right = left + 560
     let groups = names.map { name in readings.filter { $0.name == name } }
     let height =
       groups.reduce(0) { $0 + Double($1.count) * (thick + 2) + gap } + top + 58
     var drawing = SVG(width: right + 70, height: height)
     drawing.label(title, 16, 28, size: 17, isBold: true)
-    legend(&drawing, 16, 54)
+    if isOne { drawing.label(names[0], 16, 54) } else { legend(&drawing, 16, 54) }
 
     let scale = Self.scale(readings.map { max($0.high, $0.median) }.max() ?? 0)
     func x(_ value: Double) -> Double { left + max(value, 0) / scale.top * (right - left) }
@@ -24,8 +26,9 @@ extension Plot {
     var y = top
     for (name, group) in zip(names, groups) {
       let middle = y + Double(group.count) * (thick + 2) / 2 + 4
-      drawing.label(name, left - 10, middle, .end)
+      if !isOne { drawing.label(name, left - 10, middle, .end) }
       for reading in group {
+        if isOne { drawing.label(reading.variant, left - 10, y + thick - 2, .end) }
         drawing.box(left, y, x(reading.median) - left, thick, color(reading.variant))
         drawing.line(
           [(x(reading.low), y + thick / 2), (x(reading.high), y + thick / 2)], SVG.ink)

@@ -89,11 +89,13 @@ struct Plot {
 
   var variants: [String] { Self.distinct(readings.map(\.variant)) }
 
-  /// The same for a variant in every picture.
+  /// The same for a variant in every picture; `nft, 5000` is one of `nft`.
   func color(_ variant: String) -> String {
+    let variant = String(variant.prefix { $0 != "," })
     let known = [
       "none": "#c3c8cf", "empty": "#8b929c", "floor": "#3f9b6c", "peers": "#dd7a1c",
-      "ours": "#2459b8", "direct": "#8b929c", "iptables": "#a8432f", "nftables": "#7d4fa8",
+      "ours": "#2459b8", "direct": "#8b929c", "socklb": "#2459b8", "iptables": "#a8432f",
+      "nft": "#7d4fa8",
     ]
     let others = ["#b0356f", "#5b7a1a", "#0f8a99", "#75572f"]
     if let color = known[variant] { return color }
