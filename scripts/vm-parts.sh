@@ -25,6 +25,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 for part in $(seq "$parts"); do
+	: >"$work/$part"
 	"$here/vm-test.sh" "$kernel" --part "$part/$parts" "$@" >"$work/$part" 2>&1 &
 	running+=($!)
 done
@@ -36,6 +37,7 @@ code=0
 for part in $(seq "$parts"); do
 	wait "${running[part - 1]}" || code=$?
 done
+running=("${running[parts]}") # The others have ended, and their numbers may be somebody else's.
 sleep 2
 sed -n 's/^kernel tests: \([0-9]*\) run, \([0-9]*\) skipped$/\1 \2/p' "$work"/[12] | awk -v parts="$parts" '
 	{ run += $1; skipped += $2 }

@@ -20,13 +20,11 @@ struct HookBench {
   private var notesSoFar: [String] = []
   private var looksWithStrangers = 0
 
-  /// - Parameters:
-  ///   - directory: empty; a bpffs is mounted in it.
-  ///   - cgroup: has `servers` and `clients` below it, and no processes.
-  init(_ options: HookOptions, directory: String, cgroup: String) throws {
+  /// - Parameter inside: a bpffs is mounted in its directory.
+  init(_ options: HookOptions, _ inside: Enclosure) throws {
     self.options = options
-    clients = cgroup + "/clients"
-    pin = directory + "/socklb"
+    clients = inside.clients
+    pin = inside.directory + "/socklb"
     try Call.check(sk_die_with_parent(), "prctl")
     try Call.check(sk_new_namespaces(), "entering namespaces of its own")
     try Call.check(sk_loopback_up(), "setting up the loopback interface")
@@ -36,21 +34,13 @@ struct HookBench {
     try Call.check(hk_own_addresses(), "making all addresses of the servers its own")
     // The kernel makes an IPv6 address usable a moment after it was added.
     sk_sleep(20)
-    try Call.check(sk_mount_bpf(directory), "mounting a bpffs")
+    try Call.check(sk_mount_bpf(inside.directory), "mounting a bpffs")
     // Sockets belong to the cgroup they were made in, so servers pay for no programs.
-    try Self.join(cgroup + "/servers")
+    try Enclosure.join(inside.servers)
     if case let result = hk_start_servers(&servers), result < 0 { throw Self.failure(result) }
-    try Self.join(clients)
+    try Enclosure.join(inside.clients)
     if case let others = try HookSets.count(effectiveOn: clients), others > 0 {
       notesSoFar.append("\(others) programs of cgroups above run in all variants")
-    }
-  }
-
-  private static func join(_ cgroup: String) throws {
-    let file = Glibc.open(cgroup + "/cgroup.procs", O_WRONLY | O_CLOEXEC)
-    defer { close(file) }
-    guard file >= 0, write(file, "0", 1) == 1 else {
-      throw Wrong(what: "joining \(cgroup): errno \(errno)")
     }
   }
 

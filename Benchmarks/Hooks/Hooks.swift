@@ -10,8 +10,8 @@ struct HookOptions {
   var format = "text"
   /// A file for the readings.
   var tsv: String?
-  /// Directory and cgroup, in the process that measures.
-  var inside: (directory: String, cgroup: String)?
+  /// In the process that measures.
+  var inside: Enclosure?
 
   static let usage = """
     usage: socklb-bench hooks [--rounds N] [--count N] [--case TEXT]… [-o FORMAT] [--tsv FILE]
@@ -24,26 +24,16 @@ struct HookOptions {
     """
 
   init(_ arguments: some Sequence<String>) throws {
-    var rest = Array(arguments)[...]
-    func value() throws -> String {
-      guard let value = rest.popFirst() else { throw Wrong(what: Self.usage) }
-      return value
-    }
-    func number(_ range: ClosedRange<Int>) throws -> Int {
-      guard let number = Int(try value()), range.contains(number) else {
-        throw Wrong(what: Self.usage)
-      }
-      return number
-    }
-    while let option = rest.popFirst() {
+    var rest = Options(arguments, usage: Self.usage)
+    while let option = rest.next() {
       switch option {
-      case "--rounds": rounds = try number(1...1000)
-      case "--count": count = try number(1...100_000)
-      case "--case": names.append(try value())
-      case "-o": format = try value()
-      case "--tsv": tsv = try value()
+      case "--rounds": rounds = try rest.number(1...1000)
+      case "--count": count = try rest.number(1...100_000)
+      case "--case": names.append(try rest.value())
+      case "-o": format = try rest.value()
+      case "--tsv": tsv = try rest.value()
       case "--help": throw Wrong(what: Self.usage)
-      case "--inside": inside = (try value(), try value())
+      case "--inside": inside = Enclosure(directory: try rest.value(), cgroup: try rest.value())
       default: throw Wrong(what: Self.usage)
       }
     }
@@ -67,8 +57,10 @@ enum Hooks {
   static func run(_ arguments: some Sequence<String>) throws -> Int32 {
     let arguments = Array(arguments)
     let options = try HookOptions(arguments)
-    guard let inside = options.inside else { return try outside(arguments) }
-    var bench = try HookBench(options, directory: inside.directory, cgroup: inside.cgroup)
+    guard let inside = options.inside else {
+      return try Enclosure.run(["hooks"] + arguments, seconds: 600)
+    }
+    var bench = try HookBench(options, inside)
     let cases = options.cases
     var results: [Int: HookResult] = [:]
     var cores: [HookCores.Result] = []
@@ -117,42 +109,6 @@ enum Hooks {
     }
     if returns { visits.append(Visit(table: HookTable(), passes: 2..<4, ofPasses: 4)) }
     return visits
-  }
-
-  /// Makes cgroup and directory, measures in another process, and removes them whatever happens.
-  private static func outside(_ arguments: [String]) throws -> Int32 {
-    let cgroup = try Cgroup.root().path + "/socklb-bench-\(getpid())"
-    var template = Array("/tmp/socklb-bench.XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw Wrong(what: "no temporary directory") }
-    let directory = String(
-      decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    let cgroups = [cgroup, cgroup + "/servers", cgroup + "/clients"]
-    sk_catch_signals()
-    defer {
-      for path in cgroups.reversed() { remove(path) }
-      rmdir(directory)
-    }
-    for path in cgroups where mkdir(path, 0o755) != 0 {
-      throw Wrong(what: "mkdir \(path): errno \(errno)")
-    }
-    let command = ["/proc/self/exe", "hooks"] + arguments + ["--inside", directory, cgroup]
-    var copies: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
-    copies.append(nil)
-    defer { for copy in copies { free(copy) } }
-    let child = try Call.check(sk_spawn(copies, 0, 1, 2), "starting the measuring process")
-    for _ in 0..<6000 {
-      let code = sk_wait_child(child, 100)
-      if code != -EAGAIN { return code }
-      if sk_caught_signal() != 0 { break }
-    }
-    kill(child, SIGKILL)
-    _ = sk_wait_child(child, 5000)
-    return 1
-  }
-
-  /// A process that was killed leaves its cgroup a moment later.
-  private static func remove(_ cgroup: String) {
-    for _ in 0..<500 where rmdir(cgroup) != 0 && errno == EBUSY { sk_sleep(10) }
   }
 }
 

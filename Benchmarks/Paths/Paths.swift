@@ -26,29 +26,19 @@ struct PathOptions {
     """
 
   init(_ arguments: [String]) throws {
-    var rest = arguments[...]
+    var rest = Options(arguments, usage: Self.usage)
     var named: Set<PathWay> = []
-    func value() throws -> String {
-      guard let value = rest.popFirst() else { throw Wrong(what: Self.usage) }
-      return value
-    }
-    func number(_ range: ClosedRange<Int>) throws -> Int {
-      guard let number = Int(try value()), range.contains(number) else {
-        throw Wrong(what: Self.usage)
-      }
-      return number
-    }
-    while let option = rest.popFirst() {
+    while let option = rest.next() {
       switch option {
-      case "--rounds": rounds = try number(1...1000)
-      case "--connects": connects = try number(10...1000)
-      case "--loads": loads = try number(1...20)
+      case "--rounds": rounds = try rest.number(1...1000)
+      case "--connects": connects = try rest.number(10...1000)
+      case "--loads": loads = try rest.number(1...20)
       case "--way":
-        guard let way = PathWay(rawValue: try value()) else { throw Wrong(what: Self.usage) }
+        guard let way = PathWay(rawValue: try rest.value()) else { throw Wrong(what: Self.usage) }
         named.insert(way)
-      case "--results": results = try value()
+      case "--results": results = try rest.value()
       case "--inside":
-        inside = Enclosure(directory: try value(), cgroup: try value())
+        inside = Enclosure(directory: try rest.value(), cgroup: try rest.value())
       default: throw Wrong(what: Self.usage)
       }
     }

@@ -28,24 +28,20 @@ struct Plot {
     """
 
   static func run(_ arguments: some Sequence<String>) throws {
-    var rest = Array(arguments)[...]
-    func value() throws -> String {
-      guard let value = rest.popFirst() else { throw Wrong(what: usage) }
-      return value
-    }
-    let kind = try value()
-    let file = try value()
+    var rest = Options(arguments, usage: usage)
+    let kind = try rest.value()
+    let file = try rest.value()
     var measure = "net"
     var names: [String] = []
     var variants: [String] = []
     var plot = Plot()
-    while let option = rest.popFirst() {
+    while let option = rest.next() {
       switch option {
-      case "--measure": measure = try value()
-      case "--case": names.append(try value())
-      case "--variant": variants.append(try value())
-      case "--title": plot.title = try value()
-      case "--unit": plot.unit = try value()
+      case "--measure": measure = try rest.value()
+      case "--case": names.append(try rest.value())
+      case "--variant": variants.append(try rest.value())
+      case "--title": plot.title = try rest.value()
+      case "--unit": plot.unit = try rest.value()
       default: throw Wrong(what: usage)
       }
     }

@@ -8,6 +8,8 @@ let residentTests: [KernelTest] =
     KernelTest("resident_\(variant)_changes_are_seen_at_once") { try seesChanges($0, variant) }
   } + [
     KernelTest("resident_follows_other_writers") { try followsOthers($0) },
+    KernelTest("resident_waits_for_what_others_took_out_of_use") { try waitsForOthers($0) },
+    KernelTest("resident_does_not_write_to_maps_that_were_replaced") { try refusesReplaced($0) },
     KernelTest("resident_mends_what_a_killed_writer_left") { try mends($0) },
     KernelTest("resident_changes_as_random_tables_say", timeLimit: 180) { try followsRandom($0) },
   ]
@@ -70,18 +72,72 @@ private func followsOthers(_ sandbox: Sandbox) throws {
   try checkEqual(table, try resident.table(), "the table")
 }
 
+/// Whoever reads the table finds as free what a writer before has just taken out of use.
+private func waitsForOthers(_ sandbox: Sandbox) throws {
+  let variant = Variant.v4
+  let dataplane = try sandbox.attach([
+    try frontend(variant.vip(1), .udp, of: "test/one", [variant.pod(1), variant.pod(2)])
+  ])
+  func isPending() throws -> Bool { try dataplane.tables.readImage().maps.isGracePending }
+  var first = try ResidentTable(dataplane.tables)
+  try first.change(
+    change([try frontend(variant.vip(1), .udp, of: "test/one", [variant.pod(1)])]))
+  try check(try isPending(), "a change that takes slots out of use leaves no word of it")
+  // As after a crash: another process, which frees nothing itself.
+  var second = try ResidentTable(dataplane.tables)
+  try second.change(
+    change([try frontend(variant.vip(2), .udp, of: "test/two", [variant.pod(3)])]))
+  try check(try !isPending(), "it did not wait for programs that may see what is free now")
+  // The first one reads the table again; then it is its own change that it has to wait for.
+  try first.change(
+    change([try frontend(variant.vip(2), .udp, of: "test/two", [variant.pod(4)])]))
+  try check(try isPending(), "the second change")
+  try first.settle()
+  try check(try !isPending(), "settled")
+}
+
+private func refusesReplaced(_ sandbox: Sandbox) throws {
+  let variant = Variant.v4
+  let dataplane = try sandbox.attach([
+    try frontend(variant.vip(1), .udp, of: "test/one", [variant.pod(1)])
+  ])
+  var resident = try ResidentTable(dataplane.tables)
+  let room = dataplane.tables.capacities
+  let grown = try dataplane.grow(
+    to: Capacities(
+      services: room.services * 2, frontends: room.frontends * 2, backends: room.backends * 2))
+  let two = change([try frontend(variant.vip(2), .udp, of: "test/two", [variant.pod(2)])])
+  do {
+    try resident.change(two)
+    throw Failure("it wrote to maps that no program reads")
+  } catch let error as DataplaneError {
+    try check("\(error)".contains("larger"), "\(error)")
+  }
+  var another = try ResidentTable(grown.tables)
+  try another.change(two)
+  try Socket(variant, SK_UDP).connect(variant.vip(2))
+}
+
 private func mends(_ sandbox: Sandbox) throws {
   let variant = Variant.v4
   let dataplane = try sandbox.attach([
     try frontend(variant.vip(1), .udp, of: "test/one", [variant.pod(1)])
   ])
+  let one = try dataplane.tables.readSnapshot().table
+  let two = change([try frontend(variant.vip(2), .udp, of: "test/two", [variant.pod(2)])])
   dataplane.tables.markUnfinished()
   var resident = try ResidentTable(dataplane.tables)
-  try resident.change(
-    change([try frontend(variant.vip(2), .udp, of: "test/two", [variant.pod(2)])]))
+  do {
+    try resident.change(two)
+    throw Failure("a table that a killed writer left counts as whole")
+  } catch let error as DataplaneError {
+    try check("\(error)".contains("killed"), "\(error)")
+  }
+  try check(dataplane.tables.isUnfinished, "a change that was refused made it whole")
+  try resident.serve(one.changed(by: two))
   try check(!dataplane.tables.isUnfinished, "the table is still said to be half written")
   try checkEqual(try dataplane.tables.readSnapshot().table, try resident.table(), "the table")
-  try checkEqual(try resident.table().frontends.count, 2, "frontends")
+  try checkEqual(try resident.table(), one.changed(by: two), "the table")
 }
 
 /// Whatever is changed in whatever order, the maps hold what a reader of all of them expects, and

@@ -3,14 +3,17 @@ public import ServiceMaps
 /// The table in force, for a process that changes it again and again: it is read once, and then a
 /// change costs what it changes.
 ///
-/// Only for whoever holds the lock whenever it changes something. Others may have changed the table
-/// meanwhile: the generation tells, and it is read again.
+/// `change`, `serve` and `settle` are for whoever holds the lock. Others may have changed the table
+/// before that: the generation tells, and it is read again.
 public struct ResidentTable {
   private let tables: KernelTables
-  /// Empty: the maps hold what takes a plan for the whole table.
+  /// Empty: it takes a plan for the whole table.
   private var families: [ResidentFamily] = []
   private var addresses = AddressCounts([])
-  private var generation: UInt64 = 0
+  /// Of the table that was read, or written last; `nil` when it has to be read again.
+  private var generation: UInt64?
+  /// What was read as free may have been taken out of use a moment ago, and programs see it still.
+  private var isFreeSettled = false
   /// Lists, ids and frontends that may wait for a grace period together.
   private static let mostUnsettled = 16_384
 
@@ -22,8 +25,9 @@ public struct ResidentTable {
 
   private mutating func read() throws(DataplaneError) {
     generation = tables.generation
+    isFreeSettled = false
     let states = try tables.readStates()
-    let known = tables.isUnfinished ? [] : states.compactMap(ResidentFamily.init)
+    let known = states.compactMap(ResidentFamily.init)
     families = known.count == states.count ? known : []
     addresses = AddressCounts(states)
   }
@@ -38,18 +42,32 @@ public struct ResidentTable {
   ///
   /// It does not wait for what it takes out of use: that is free after `settle`, which whoever has
   /// no change to make calls, and a change that finds too little room.
+  ///
+  /// - Throws: `.refused` when the maps were replaced by larger ones, or a writer was killed: what it
+  ///   had not written yet is not known here, so `serve` has to say what the whole table is.
+  ///   `.capacity` when it does not fit. After a failure while it was written, too, `serve` comes next.
   public mutating func change(_ change: TableChange) throws(DataplaneError) {
+    try checkMaps()
+    guard !tables.isUnfinished else {
+      throw .refused(
+        "a writer was killed while it changed the table, so the maps hold a part of its change",
+        remedy: "write the whole table (ResidentTable.serve, or `socklb apply`)")
+    }
     if generation != tables.generation { try read() }
-    if families.contains(where: { $0.unsettled > Self.mostUnsettled }) { try settle() }
+    if !isFreeSettled || families.contains(where: { $0.unsettled > Self.mostUnsettled }) {
+      try settle()
+    }
     var parts = families.compactMap { $0.plan(change) }
     if parts.count < families.count {
       try settle()
       parts = families.compactMap { $0.plan(change) }
     }
-    guard parts.count == families.count, !families.isEmpty else { return try changeWhole(change) }
+    guard parts.count == families.count, !families.isEmpty else {
+      // Too little room beside what is in use, or a key that goes over from another service port.
+      return try serve(ServiceTable(states: tables.readStates()).changed(by: change))
+    }
     guard parts.contains(where: { !$0.plan.isEmpty }) else { return }
-    // Whatever goes wrong now, it is read again.
-    generation = .max
+    generation = nil
     for part in parts { addresses.add(part.plan) }
     let during = addresses.filter
     for part in parts { addresses.remove(part.plan) }
@@ -59,17 +77,30 @@ public struct ResidentTable {
     generation = tables.generation
   }
 
-  /// There is too little room beside what is in use, or a key goes from one service port to another.
-  private mutating func changeWhole(_ change: TableChange) throws(DataplaneError) {
-    let table = try table().changed(by: change)
-    generation = .max
-    try tables.commit(tables.prepare(table))
+  /// Makes the maps hold a table, whatever they hold; what is the same stays untouched.
+  ///
+  /// - Throws: `.refused` when the maps were replaced by larger ones, `.capacity` when it does not fit;
+  ///   then nothing is written.
+  public mutating func serve(_ table: ServiceTable) throws(DataplaneError) {
+    try checkMaps()
+    let preparation = try tables.prepare(table)
+    generation = nil
+    try tables.commit(preparation)
     try read()
   }
 
-  /// Waits until what the last change took out of use is free.
+  /// Waits until what was taken out of use is free.
   public mutating func settle() throws(DataplaneError) {
     try tables.waitIfPending()
     for index in families.indices { families[index].settle() }
+    isFreeSettled = true
+  }
+
+  private func checkMaps() throws(DataplaneError) {
+    guard !tables.isReplaced else {
+      throw .refused(
+        "the maps were replaced by larger ones since they were opened",
+        remedy: "open the data plane again")
+    }
   }
 }

@@ -59,12 +59,11 @@ public struct ResidentFamily: Sendable {
 
   /// Every endpoint id in use is in a list or kept.
   private var isAccountedFor: Bool {
-    var ids = Set<UInt32>(state.kept.values)
-    for list in state.lists.keys {
-      for slot in state.slotsOfList(list) { ids.insert(slot.endpoint) }
-    }
-    let used = state.endpoints.lazy.filter { $0.service != nil }.count
-    return ids.count == used
+    var isKnown = [Bool](repeating: false, count: state.endpoints.count)
+    func note(_ id: UInt32) { if Int(id) < isKnown.count { isKnown[Int(id)] = true } }
+    for id in state.kept.values { note(id) }
+    for list in state.lists.keys { for slot in state.slotsOfList(list) { note(slot.endpoint) } }
+    return state.endpoints.indices.allSatisfy { state.endpoints[$0].service == nil || isKnown[$0] }
   }
 
   /// The index of the frontend with this key, as programs find it.

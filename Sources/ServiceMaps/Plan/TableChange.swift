@@ -1,19 +1,20 @@
 /// Service ports with everything that they shall have from now on; all others stay as they are.
 public struct TableChange: Sendable {
   /// Those that change. One without a frontend below goes.
-  public var services: Set<ServicePortName>
-  public var frontends: [Frontend]
+  public let services: Set<ServicePortName>
+  public let frontends: [Frontend]
   /// Of `services`: all endpoints that serve and are not listed.
-  public var keptEndpoints: [KeptEndpoint]
-  public var addedGuards: [IPAddress]
-  public var removedGuards: [IPAddress]
+  public let keptEndpoints: [KeptEndpoint]
+  public let addedGuards: [IPAddress]
+  public let removedGuards: [IPAddress]
 
-  /// - Precondition: frontends and kept endpoints are of these service ports.
+  /// - Parameter services: those of `frontends` and `keptEndpoints` are added.
   public init(
     services: Set<ServicePortName>, frontends: [Frontend], keptEndpoints: [KeptEndpoint] = [],
     addedGuards: [IPAddress] = [], removedGuards: [IPAddress] = []
   ) {
-    self.services = services
+    self.services = services.union(frontends.lazy.map(\.service))
+      .union(keptEndpoints.lazy.map(\.service))
     self.frontends = frontends
     self.keptEndpoints = keptEndpoints
     self.addedGuards = addedGuards
