@@ -70,8 +70,7 @@ public struct OpenObject: ~Copyable {
 
   /// Creates the maps and loads the programs (BPF_MAP_CREATE, BPF_PROG_LOAD).
   public consuming func load() throws(BPFError) -> LoadedObject {
-    let wanted = Dictionary(
-      uniqueKeysWithValues: mapNames.map { ($0, handle.definition(ofMap: $0)) })
+    let wanted = mapNames.map { (name: $0, definition: handle.definition(ofMap: $0)) }
     if let failure = handle.load() {
       if let program = failure.program {
         throw BPFError(
@@ -80,13 +79,18 @@ public struct OpenObject: ~Copyable {
       }
       throw .call("loading the BPF object \(name)", errno: failure.errno)
     }
-    // libbpf leaves out what the kernel seems not to know when a probe of its fails.
-    for (map, definition) in wanted where handle.definition(ofMap: map) != definition {
-      throw BPFError(
-        .failed, "the map \(map) of the BPF object \(name) was not made as it has to be",
-        remedy: "a test of what the kernel can do has failed: try again")
+    let loaded = LoadedObject(handle)
+    // libbpf leaves out what the kernel seems not to know when a probe of its fails: a flag, or
+    // the name; who reuses a map without a name loses its own for it.
+    for (map, definition) in wanted {
+      let isNamed = try !loaded.map(map).name.isEmpty
+      guard handle.definition(ofMap: map) == definition, isNamed else {
+        throw BPFError(
+          .failed, "the map \(map) of the BPF object \(name) was not made as it has to be",
+          remedy: "a test of what the kernel can do has failed: try again")
+      }
     }
-    return LoadedObject(handle)
+    return loaded
   }
 }
 
