@@ -21,6 +21,21 @@ static __always_inline struct svc_key_bucket *OF(bucket_at)(__u32 at)
 	return bpf_map_lookup_elem(&OF(keys), &at);
 }
 
+/*
+ * Begins to fetch what a choice will need, while the processor waits for the frontend: its list and
+ * its service port have the same index, mostly (Planner.swift). What was fetched is not used.
+ */
+static __always_inline void OF(begin_to_fetch)(__u32 index)
+{
+	struct svc_counters *counters = bpf_map_lookup_elem(&OF(counters), &index);
+	__u64 *list = bpf_map_lookup_elem(&OF(lists), &index);
+
+	if (counters)
+		*(volatile __u64 *)&counters->translated;
+	if (list)
+		*(volatile __u64 *)list;
+}
+
 static __always_inline struct OF(svc_frontend) *
 	OF(frontend_of_word)(__u64 word, const struct endpoint_address *to, __u8 protocol,
 			     __u32 *index)
@@ -113,6 +128,7 @@ static __always_inline enum verdict OF(find_frontend)(const struct endpoint_addr
 	}
 	let_writers_go_on();
 	if (likely(word)) {
+		OF(begin_to_fetch)(word & SVC_KEY_INDEX_MASK);
 		frontend = OF(frontend_of_word)(word, to, protocol, &index);
 		if (likely(frontend))
 			return OF(found)(frontend, index, found);
@@ -292,8 +308,9 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 						     struct choice *choice)
 {
 	__u32 service = frontend->target >> 32, list = (__u32)frontend->target;
-	__u64 range, choices, *word;
+	__u64 range, *word;
 	__u32 backends, at;
+	struct svc_counters *counters;
 	struct OF(svc_slot) * slot;
 
 	let_writers_go_on();
@@ -311,12 +328,17 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 		count(&OF(counters), service, NO_BACKEND);
 		return frontend->flags & SVC_FRONTEND_DROP ? DROPPED : NO_BACKEND;
 	}
-	choices = count(&OF(counters), service, TRANSLATED);
+	/* The slot is asked for before the atomic addition, which waits for what was begun before it. */
+	counters = bpf_map_lookup_elem(&OF(counters), &service);
 	if (unlikely(frontend->flags & SVC_FRONTEND_POLICY))
 		at += OF(choose_by_policy)(ctx, service, range, (struct frontend *)frontend);
 	else
-		at += draw(cookie, choices, backends);
+		at += draw(cookie, counters ? *(volatile __u64 *)&counters->translated : 0, backends);
 	slot = bpf_map_lookup_elem(&OF(slots), &at);
+	if (slot)
+		*(volatile __u32 *)&slot->endpoint;
+	if (counters)
+		__sync_fetch_and_add(&counters->translated, 1);
 	if (!slot)
 		return NO_BACKEND;
 	OF(copy_backend)(choice->w, slot);
