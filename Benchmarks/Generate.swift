@@ -112,6 +112,8 @@ enum Generate {
             port: "http", transport: .tcp),
           backends: backends))
     }
-    return ServiceTable(frontends: frontends)
+    // As the compiler has it: whatever else a ClusterIP is asked for is refused.
+    return ServiceTable(
+      frontends: frontends, guardedAddresses: frontends.map(\.key.address))
   }
 }

@@ -78,7 +78,7 @@ public struct Dataplane: Sendable {
   ///   - prepare: plans the first table; when it throws, nothing was attached, and when the plan
   ///     cannot be carried out, nothing stays.
   public static func attach(
-    pin: String, cgroups: [Cgroup], capacities: Capacities, instance: KernelTables.Instance,
+    pin: String, cgroups: [Cgroup], capacities: FamilyCapacities, instance: KernelTables.Instance,
     settings: KernelTables.Settings = KernelTables.Settings(), group: Group = .root,
     prepare: (KernelTables) throws(DataplaneError) -> KernelTables.Preparation
   ) throws(DataplaneError) -> Dataplane {
@@ -110,16 +110,18 @@ public struct Dataplane: Sendable {
     return Dataplane(pin: pin, tables: tables)
   }
 
-  private static func load(_ capacities: Capacities) throws(BPFError) -> LoadedObject {
+  private static func load(_ capacities: FamilyCapacities) throws(BPFError) -> LoadedObject {
     let object = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
     try size(object, capacities)
     return try object.load()
   }
 
   static func size(
-    _ object: borrowing OpenObject, _ capacities: Capacities
+    _ object: borrowing OpenObject, _ capacities: FamilyCapacities
   ) throws(BPFError) {
-    for family in ["4", "6"] {
+    for family in IPFamily.allCases {
+      let capacities = capacities[family]
+      let family = "\(family.rawValue)"
       try object.setMaxEntries(
         KeyTable.buckets(for: capacities.frontends) + 1, ofMap: "keys" + family)
       for map in ["frontends", "guards"] {
@@ -130,7 +132,7 @@ public struct Dataplane: Sendable {
         try object.setMaxEntries(capacities.physicalBackends, ofMap: map + family)
       }
       try object.setMaxEntries(capacities.physicalKept, ofMap: "kept" + family)
-      for map in ["counters", "totals", "services", "policies"] {
+      for map in ["counters", "totals", "services", "names", "policies"] {
         try object.setMaxEntries(capacities.physicalServices, ofMap: map + family)
       }
     }

@@ -14,25 +14,26 @@ where
   let slots: MappedArray<Wire.WireSlot>
   let endpoints: MappedArray<svc_endpoint>
   let kept: HashMap<Wire.WireKept, UInt32>
-  let services: HashMap<UInt32, svc_service>
+  let services: MappedArray<svc_service>
+  /// Of service ports whose names are long.
+  let names: HashMap<svc_names_key, svc_names>
   let policies: MappedArray<svc_policy>
   let guards: HashMap<Wire.WireGuard, UInt32>
   let ranges: HashMap<Wire.WireRange, UInt32>
   let counters: PerCPUArray<svc_counters>
-  /// What was counted in maps that larger ones have replaced.
-  let totals: HashMap<UInt32, svc_counters>
+  let totals: MappedArray<svc_totals>
   let capacities: Capacities
 
   /// The names of the maps, without the family.
   static var mapNames: [String] {
     [
-      "keys", "frontends", "lists", "slots", "endpoints", "kept", "services", "counters", "totals",
-      "policies", "guards", "ranges",
+      "keys", "frontends", "lists", "slots", "endpoints", "kept", "services", "names", "counters",
+      "totals", "policies", "guards", "ranges",
     ]
   }
 
   /// - Parameter open: opens a map by the name it has in the BPF object.
-  init(capacities: Capacities, open: (String) throws(BPFError) -> BPFMap) throws(BPFError) {
+  init(open: (String) throws(BPFError) -> BPFMap) throws(BPFError) {
     let family = "\(Wire.family.rawValue)"
     keys = try MappedArray(open("keys" + family))
     frontends = try MappedArray(open("frontends" + family))
@@ -40,13 +41,17 @@ where
     slots = try MappedArray(open("slots" + family))
     endpoints = try MappedArray(open("endpoints" + family))
     kept = try HashMap(open("kept" + family))
-    services = try HashMap(open("services" + family))
+    services = try MappedArray(open("services" + family))
+    names = try HashMap(open("names" + family))
     policies = try MappedArray(open("policies" + family))
     guards = try HashMap(open("guards" + family))
     ranges = try HashMap(open("ranges" + family))
     counters = try PerCPUArray(open("counters" + family))
-    totals = try HashMap(open("totals" + family))
-    self.capacities = capacities
+    totals = try MappedArray(open("totals" + family))
+    // The maps themselves say how large they were made.
+    capacities = Capacities(
+      physicalServices: counters.map.maxEntries, frontends: frontends.count,
+      physicalBackends: slots.count)
   }
 
   // MARK: Reading
@@ -82,9 +87,7 @@ where
     var usedIDs = state.slots.reduce(0) { max($0, Int($1.endpoint) + 1) }
     usedIDs = state.kept.values.reduce(usedIDs) { max($0, Int($1) + 1) }
     state.endpoints = readEndpoints(atLeast: usedIDs)
-    for (id, wire) in try services.all() {
-      if let record = ServiceRecord(wire: wire) { state.services[id] = record }
-    }
+    state.services = try readServices()
     for (wire, _) in try guards.all() { state.guards.insert(Wire.address(wire)) }
     try readRanges(into: &state)
     try keys.checkReads()
@@ -167,23 +170,37 @@ where
     return records
   }
 
-  /// Counters summed over all CPUs, by service port id.
+  /// Records by service port id; those that are not complete are not there.
+  func readServices() throws(BPFError) -> [UInt32: ServiceRecord] {
+    services.refresh()
+    let names = try readNames()
+    var result: [UInt32: ServiceRecord] = [:]
+    for id in 0..<UInt32(services.count) where services[id].protocol != 0 {
+      result[id] = ServiceRecord(wire: services[id], names: names[id])
+    }
+    try services.checkReads()
+    return result
+  }
+
+  func readNames() throws(BPFError) -> [UInt32: svc_names] {
+    var result: [UInt32: svc_names] = [:]
+    for (key, value) in try names.all() { result[key.service] = value }
+    return result
+  }
+
+  /// What was counted, by service port id.
   func readCounters() throws(BPFError) -> [UInt32: ServiceCounters] {
     var result: [UInt32: ServiceCounters] = [:]
     try counters.forEach { id, perCPU in
-      var sum = ServiceCounters()
-      for value in perCPU {
-        sum.translated &+= value.translated
-        sum.refused &+= value.refused
-        sum.denied &+= value.denied
-      }
-      if sum != ServiceCounters() { result[id] = sum }
+      let sum = perCPU.reduce(0) { $0 &+ $1.translated }
+      if sum != 0 { result[id] = ServiceCounters(translated: sum) }
     }
-    for (id, total) in try totals.all() {
-      result[id, default: ServiceCounters()].translated &+= total.translated
-      result[id, default: ServiceCounters()].refused &+= total.refused
-      result[id, default: ServiceCounters()].denied &+= total.denied
+    totals.refresh()
+    for id in 0..<UInt32(totals.count) {
+      let total = ServiceCounters(all: totals[id])
+      if total != ServiceCounters() { result[id, default: ServiceCounters()].add(total) }
     }
+    try totals.checkReads()
     return result
   }
 
@@ -195,11 +212,7 @@ where
     try ranges.delete(plan.staleRanges.map(Wire.range))
     for position in plan.staleKeys { publish(0, at: position) }
     try kept.delete(plan.staleKept.map(Wire.kept))
-    try services.update(plan.services.map(\.id), plan.services.map(\.record.wire))
-    let fresh = plan.services.filter(\.isNew).map(\.id)
-    if !fresh.isEmpty, try !totals.isEmpty { try totals.delete(fresh) }
-    try counters.clear(fresh)
-    for write in plan.services { store(write) }
+    try write(plan.services)
     for write in plan.newEndpoints { endpoints.store(write.record.wire, at: write.id) }
     for write in plan.slots {
       for (offset, slot) in write.slots.enumerated() {
@@ -230,7 +243,7 @@ where
       endpoints.publish(
         (UInt64(wire.service) << 32 | UInt64(wire.generation)).littleEndian, at: write.id)
     }
-    try services.delete(plan.deletedServices)
+    try delete(services: plan.deletedServices)
   }
 
   func publish(_ word: UInt64, at position: Int) {
@@ -238,10 +251,47 @@ where
     keys.publish(word, at: bucket, offset: offset)
   }
 
-  /// Round robin goes on where it was when a service port stays.
-  private func store(_ write: FamilyPlan.ServiceWrite) {
-    var policy = write.record.policy
-    if !write.isNew { policy.next = policies[write.id].next }
-    policies.store(policy, at: write.id)
+  // MARK: Service ports
+
+  private func write(_ writes: [FamilyPlan.ServiceWrite]) throws(BPFError) {
+    guard !writes.isEmpty else { return }
+    try counters.clear(writes.filter(\.isNew).map(\.id))
+    for write in writes {
+      if write.isNew { totals.store(svc_totals(), at: write.id) }
+      // Round robin goes on where it was when a service port stays.
+      var policy = write.record.policy
+      if !write.isNew { policy.next = policies[write.id].next }
+      policies.store(policy, at: write.id)
+      services.store(write.record.wire, at: write.id)
+    }
+    // Last, and first when they are deleted: no names are left without a record.
+    let long = writes.compactMap { write in
+      write.record.wireNames.map { (svc_names_key(id: write.id), $0) }
+    }
+    if try !names.isEmpty {
+      try names.delete(
+        writes.filter { $0.record.wireNames == nil }.map { svc_names_key(id: $0.id) })
+    }
+    try names.update(long.map(\.0), long.map(\.1))
+  }
+
+  func delete(services ids: [UInt32]) throws(BPFError) {
+    guard !ids.isEmpty else { return }
+    if try !names.isEmpty { try names.delete(ids.map { svc_names_key(id: $0) }) }
+    for id in ids { services.store(svc_service(), at: id) }
+  }
+}
+
+extension ServiceCounters {
+  fileprivate init(all wire: svc_totals) {
+    self.init(
+      translated: wire.translated_before, refused: wire.refused &+ wire.refused_before,
+      denied: wire.denied &+ wire.denied_before)
+  }
+
+  mutating func add(_ other: ServiceCounters) {
+    translated &+= other.translated
+    refused &+= other.refused
+    denied &+= other.denied
   }
 }

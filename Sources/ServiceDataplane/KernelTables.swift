@@ -32,13 +32,8 @@ public struct KernelTables: Sendable {
     do {
       header = try MappedArray(open("header"))
       mapSet = header[0].map_set
-      // The maps themselves say how large they were made.
-      let capacities = Capacities(
-        physicalServices: try open("counters4").maxEntries,
-        frontends: try open("frontends4").maxEntries,
-        physicalBackends: try open("slots4").maxEntries)
-      v4 = try FamilyTables(capacities: capacities, open: open)
-      v6 = try FamilyTables(capacities: capacities, open: open)
+      v4 = try FamilyTables(open: open)
+      v6 = try FamilyTables(open: open)
       addressFilter = try MappedArray(open("address_filter"))
       affinities = try HashMap(open("affinities"))
       sources = try HashMap(open("sources"))
@@ -64,7 +59,9 @@ public struct KernelTables: Sendable {
       "sockets", "socket_tags", "more_flows", "events", "address_filter", "affinities", "sources",
     ] + TraceRings.mapNames
 
-  public var capacities: Capacities { v4.capacities }
+  public var capacities: FamilyCapacities {
+    FamilyCapacities(v4: v4.capacities, v6: v6.capacities)
+  }
 
   // MARK: Header
 
@@ -198,10 +195,7 @@ public struct KernelTables: Sendable {
     var result: [ServicePortName: ServiceCounters] = [:]
     for (state, values) in zip(states, values) {
       for (id, record) in state.services {
-        let value = values[id] ?? ServiceCounters()
-        result[record.name, default: ServiceCounters()].translated &+= value.translated
-        result[record.name, default: ServiceCounters()].refused &+= value.refused
-        result[record.name, default: ServiceCounters()].denied &+= value.denied
+        result[record.name, default: ServiceCounters()].add(values[id] ?? ServiceCounters())
       }
     }
     return result
@@ -220,6 +214,8 @@ public struct KernelTables: Sendable {
     /// All of it is written at once; else in parts, because there is too little room beside
     /// what is in use.
     public var isOneStep: Bool { plans.allSatisfy(\.isComplete) }
+    /// Where it is not.
+    var crowded: Set<IPFamily> { Set(plans.filter { !$0.isComplete }.map(\.family)) }
     /// What the maps held when the change was prepared.
     public var before: ServiceTable { ServiceTable(states: states) }
 

@@ -51,9 +51,9 @@ static __always_inline int go_on(struct bpf_sock_addr *ctx, int hook_family,
 				 const struct svc_flow *flow)
 {
 	if (hook_family == 4 || is_mapped(flow->vip_be))
-		count(&counters4, service_of(flow), TRANSLATED);
+		count(&counters4, service_of(flow));
 	else
-		count(&counters6, service_of(flow), TRANSLATED);
+		count(&counters6, service_of(flow));
 	write_address(ctx, hook_family, flow->backend_be, flow->backend_port_be);
 	return ALLOW;
 }

@@ -147,7 +147,8 @@ let accessTests: [KernelTest] = [
     }
     _ = try Dataplane.attach(
       pin: sandbox.pin, cgroups: [Cgroup(path: sandbox.cgroup)],
-      capacities: Capacities(services: 3000, frontends: 3000, backends: 9000),
+      capacities: FamilyCapacities(
+        Capacities(services: 3000, frontends: 3000, backends: 9000)),
       instance: .random(), group: Group("\(readers)")!
     ) { tables throws(DataplaneError) in
       try tables.prepare(ServiceTable(frontends: frontends))

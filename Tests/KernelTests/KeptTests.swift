@@ -58,10 +58,11 @@ let keptTests: [KernelTest] =
       func raw() throws -> (flags: UInt32, terminate: UInt32?) {
         let tables = try Dataplane(pin: sandbox.pin).tables
         let state = try tables.readStates()[0]
-        let services = try HashMap<UInt32, svc_service>(
+        let services = try MappedArray<svc_service>(
           BPFMap(pinned: sandbox.pin + "/maps/services4"))
         return (
-          state.frontends.values.first?.flags ?? 0, try services.all().first?.value.terminate
+          state.frontends.values.first?.flags ?? 0,
+          state.services.keys.first.map { UInt32(services[$0].terminate) }
         )
       }
       let perDatagram = SVC_FRONTEND_PER_DATAGRAM.rawValue

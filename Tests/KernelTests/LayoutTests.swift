@@ -20,9 +20,9 @@ let layoutTests: [KernelTest] = [
   KernelTest("layout_of_map_elements_is_that_of_swift") { sandbox in
     let dataplane = try sandbox.attach(
       capacities: Capacities(services: 11, frontends: 22, backends: 33))
-    try checkEqual(dataplane.tables.capacities.services, 11, "room for service ports")
-    try checkEqual(dataplane.tables.capacities.frontends, 22, "room for frontends")
-    try checkEqual(dataplane.tables.capacities.backends, 33, "room for backends")
+    try checkEqual(dataplane.tables.capacities.v4.services, 11, "room for service ports")
+    try checkEqual(dataplane.tables.capacities.v6.frontends, 22, "room for frontends")
+    try checkEqual(dataplane.tables.capacities.v4.backends, 33, "room for backends")
     for (name, key, value) in elements {
       let path = name == "header" ? "/header" : "/maps/" + name
       let map = try BPFMap(pinned: sandbox.pin + path)
@@ -45,8 +45,10 @@ private let elements: [(name: String, key: Int, value: Int)] = [
   ("endpoints4", 4, size(svc_endpoint.self)), ("endpoints6", 4, size(svc_endpoint.self)),
   ("kept4", size(svc_kept4.self), 4), ("kept6", size(svc_kept6.self), 4),
   ("counters4", 4, size(svc_counters.self)), ("counters6", 4, size(svc_counters.self)),
-  ("totals4", 4, size(svc_counters.self)), ("totals6", 4, size(svc_counters.self)),
+  ("totals4", 4, size(svc_totals.self)), ("totals6", 4, size(svc_totals.self)),
   ("services4", 4, size(svc_service.self)), ("services6", 4, size(svc_service.self)),
+  ("names4", size(svc_names_key.self), size(svc_names.self)),
+  ("names6", size(svc_names_key.self), size(svc_names.self)),
   ("policies4", 4, size(svc_policy.self)), ("policies6", 4, size(svc_policy.self)),
   ("guards4", size(svc_guard4.self), 4), ("guards6", size(svc_guard6.self), 4),
   ("ranges4", size(svc_range4.self), 4), ("ranges6", size(svc_range6.self), 4),
@@ -104,10 +106,16 @@ private let layouts: [BTFStruct] = [
   layout(
     svc_service.self,
     [
-      ("namespace_name", \.namespace_name), ("name", \.name), ("port_name", \.port_name),
-      ("affinity", \.affinity), ("affinity_timeout", \.affinity_timeout), ("protocol", \.protocol),
-      ("algorithm", \.algorithm), ("terminate", \.terminate),
+      ("protocol", \.protocol), ("namespace_length", \.namespace_length),
+      ("name_length", \.name_length), ("port_length", \.port_length),
+      ("affinity_timeout", \.affinity_timeout), ("affinity", \.affinity),
+      ("algorithm", \.algorithm), ("terminate", \.terminate), ("zero", \.zero), ("text", \.text),
     ]),
+  layout(
+    svc_names_key.self, [("prefix_length", \.prefix_length), ("service", \.service)]),
+  layout(
+    svc_names.self,
+    [("namespace_name", \.namespace_name), ("name", \.name), ("port_name", \.port_name)]),
   layout(
     svc_kept4.self,
     [
@@ -145,9 +153,13 @@ private let layouts: [BTFStruct] = [
       ("prefix_length", \.prefix_length), ("frontend", \.frontend), ("addr_be", \.addr_be),
     ]),
   layout(svc_source.self, [("addr4_be", \.addr4_be), ("addr6_be", \.addr6_be)]),
+  layout(svc_counters.self, [("translated", \.translated)]),
   layout(
-    svc_counters.self,
-    [("translated", \.translated), ("refused", \.refused), ("denied", \.denied)]),
+    svc_totals.self,
+    [
+      ("refused", \.refused), ("denied", \.denied), ("translated_before", \.translated_before),
+      ("refused_before", \.refused_before), ("denied_before", \.denied_before),
+    ]),
   layout(
     svc_header.self,
     [

@@ -103,9 +103,7 @@ private func refusesReplaced(_ sandbox: Sandbox) throws {
   ])
   var resident = try ResidentTable(dataplane.tables)
   let room = dataplane.tables.capacities
-  let grown = try dataplane.grow(
-    to: Capacities(
-      services: room.services * 2, frontends: room.frontends * 2, backends: room.backends * 2))
+  let grown = try dataplane.grow(to: room.doubled([.v4, .v6], within: Capacities()))
   let two = change([try frontend(variant.vip(2), .udp, of: "test/two", [variant.pod(2)])])
   do {
     try resident.change(two)

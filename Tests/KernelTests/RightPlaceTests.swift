@@ -58,7 +58,7 @@ let rightPlaceTests: [KernelTest] = [
     let second = sandbox.directory + "/bpf/second"
     _ = try Dataplane.attach(
       pin: second, cgroups: [Cgroup(path: sandbox.cgroup)],
-      capacities: Sandbox.smallCapacities, instance: .random()
+      capacities: FamilyCapacities(Sandbox.smallCapacities), instance: .random()
     ) { tables throws(DataplaneError) in try tables.prepare(ServiceTable()) }
     let two = try sandbox.run(["doctor"])
     try check(two.output.contains("this may be a second socklb"), two.all)

@@ -160,7 +160,8 @@ let traceReaderTests: [KernelTest] = [
     let trace = try TraceCommand(sandbox, ["--service", "test/new", "--service", "test/web"])
     try Socket(.v4, SK_UDP).send("x", to: vip)
     try trace.await("test/web:80", "\(udp.places[0].address):8080")
-    dataplane = try dataplane.grow(to: Capacities(services: 128, frontends: 512, backends: 2048))
+    dataplane = try dataplane.grow(
+      to: FamilyCapacities(Capacities(services: 128, frontends: 512, backends: 2048)))
     let new = Variant.v4.vip(2)
     try dataplane.serve([
       frontend(vip, .udp, [udp.places[0]]), frontend(new, .udp, of: "test/new", [udp.places[1]]),

@@ -61,7 +61,8 @@ private struct Maps {
   let slots: MappedArray<svc_slot4>
   let endpoints: MappedArray<svc_endpoint>
   let kept: HashMap<svc_kept4, UInt32>
-  let services: HashMap<UInt32, svc_service>
+  let services: MappedArray<svc_service>
+  let names: HashMap<svc_names_key, svc_names>
   let policies: MappedArray<svc_policy>
   let guards: HashMap<svc_guard4, UInt32>
   let ranges: HashMap<svc_range4, UInt32>
@@ -85,7 +86,8 @@ private struct Maps {
     slots = try MappedArray(map("slots4"))
     endpoints = try MappedArray(map("endpoints4"))
     kept = try HashMap(map("kept4"))
-    services = try HashMap(map("services4"))
+    services = try MappedArray(map("services4"))
+    names = try HashMap(map("names4"))
     policies = try MappedArray(map("policies4"))
     guards = try HashMap(map("guards4"))
     ranges = try HashMap(map("ranges4"))
@@ -213,10 +215,20 @@ private let damages: [MapDamage] = [
     try maps.kept.update(kept, 12)
   },
   MapDamage(name: "a_missing_name", says: "services4 shop/web:http", isHarmless: true) {
-    try $0.services.delete([$0.record.service])
+    $0.services.store(svc_service(), at: $0.record.service)
   },
   MapDamage(name: "a_name_that_is_none", says: "services4", isHarmless: true) {
-    try $0.services.update($0.record.service, svc_service())
+    var record = $0.services[$0.record.service]
+    record.protocol = 99
+    $0.services.store(record, at: $0.record.service)
+  },
+  MapDamage(name: "a_name_that_goes_on_elsewhere", says: "services4", isHarmless: true) {
+    var record = $0.services[$0.record.service]
+    record.name_length = 60
+    $0.services.store(record, at: $0.record.service)
+  },
+  MapDamage(name: "a_long_name_of_nobody", says: "names4", isHarmless: true) {
+    try $0.names.update(svc_names_key(id: 40), svc_names())
   },
   MapDamage(name: "a_policy", says: "policies4 shop/web:http", isHarmless: true) {
     $0.policies.store(

@@ -61,40 +61,43 @@ struct CounterCarrier {
     return result
   }
 
-  /// Writes old counters and old totals together into the new totals. Once no program counts into
-  /// the old counters any more; doing it again makes no difference.
+  /// Writes what was counted, in old counters and old totals together, into the new totals. Once no
+  /// program counts there any more; doing it again makes no difference.
+  ///
+  /// Whether a layout counts refusals per CPU (up to 3) or in the totals is all one: whatever has
+  /// that name is added.
   static func sumUp(
     _ counters: MapChange, _ totals: MapChange, to new: BPFMap
   ) throws(DataplaneError) {
-    guard let sums = WordSums(totals.newTypes.value) else {
-      throw .notCarried(totals.name, "it has counters that are not 64-bit words")
-    }
-    var result: [[UInt8]: [UInt8]] = [:]
-    func add(_ key: [UInt8], _ value: [UInt8]) {
-      var sum = result[key] ?? [UInt8](repeating: 0, count: value.count)
-      sums.add(value, at: 0, to: &sum, at: 0)
-      result[key] = sum
-    }
-    let perCPU = RawMap(counters.old, isPerCPU: true)
-    for (key, values) in try bpf({ () throws(BPFError) in try perCPU.all() })
-    where values.contains(where: { $0 != 0 }) {
-      for cpu in 0..<perCPU.valuesPerElement {
-        let at = cpu * perCPU.valueStride
-        let value = Array(values[at..<at + counters.old.valueSize])
-        do { add(key, try counters.value.converted(value)) } catch {
-          throw counters.failure(error.member)
+    var sums: [[UInt8]: [UInt64]] = [:]
+    func add(_ values: [UInt8], of type: DataType, at start: Int, to id: [UInt8]) {
+      for (index, name) in ["translated", "refused", "denied"].enumerated() {
+        for member in [name, name + "_before"].compactMap({ type.member($0) })
+        where member.type.size == 8 {
+          let word = WordSums.word(values, start + member.offset)
+          if word != 0 { sums[id, default: [0, 0, 0]][index] &+= word }
         }
       }
     }
-    for (key, value) in try bpf({ () throws(BPFError) in try RawMap(totals.old).all() }) {
-      do { add(key, try totals.value.converted(value)) } catch {
-        throw totals.failure(error.member)
+    let perCPU = RawMap(counters.old, isPerCPU: true)
+    for (key, values) in try bpf({ () throws(BPFError) in try perCPU.all() }) {
+      for cpu in 0..<perCPU.valuesPerElement {
+        add(values, of: counters.oldTypes.value, at: cpu * perCPU.valueStride, to: key)
       }
     }
-    let target = RawMap(new)
-    try bpf { () throws(BPFError) in
-      try target.update(
-        result.flatMap(\.key), result.flatMap(\.value), count: result.count)
+    for (key, value) in try bpf({ () throws(BPFError) in try RawMap(totals.old).all() }) {
+      add(value, of: totals.oldTypes.value, at: 0, to: key)
+    }
+    let target = try bpf { () throws(BPFError) in try MappedBytes(new) }
+    for (key, words) in sums {
+      let id = key.enumerated().reduce(0) { id, byte in
+        id | Int(byte.element) << ((WordSums.isLittleEndian ? byte.offset : 3 - byte.offset) * 8)
+      }
+      guard id < target.count else { continue }
+      for (name, word) in zip(["translated_before", "refused_before", "denied_before"], words) {
+        guard let member = totals.newTypes.value.member(name) else { continue }
+        target.store(WordSums.bytes(word), at: id, offset: member.offset)
+      }
     }
   }
 }

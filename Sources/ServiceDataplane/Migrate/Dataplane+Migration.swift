@@ -172,6 +172,11 @@ extension Dataplane {
           if KernelTables.tableMaps.contains(name) {
             try open.setMaxEntries(change.old.maxEntries, ofMap: name)
           }
+          // Which up to layout 3 were in the records.
+          if name.hasPrefix("services") {
+            let names = "names" + name.dropFirst("services".count)
+            try open.setMaxEntries(change.old.maxEntries, ofMap: names)
+          }
         } else if Files.exists(pin) && !forgotten.contains(name) {
           try open.reuse(BPFMap(pinned: pin), as: name)
         }

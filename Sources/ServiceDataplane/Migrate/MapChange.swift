@@ -42,6 +42,9 @@ struct MapChange: Sendable {
 
   // MARK: Which
 
+  /// Hashes up to layout 3, arrays since; what is in them is carried over by their own carriers.
+  private static let retyped: Set = ["services4", "services6", "totals4", "totals6"]
+
   /// The maps at `layout` that are not what the programs of `open` work on, by name.
   ///
   /// `header` is among them whenever anything is: it says which layout there is.
@@ -58,6 +61,7 @@ struct MapChange: Sendable {
     names.insert("header")
     for pair in [
       ["sockets", "socket_tags"], ["counters4", "totals4"], ["counters6", "totals6"],
+      ["services4", "names4"], ["services6", "names6"],
     ] where !names.isDisjoint(with: pair) {
       names.formUnion(pair)
     }
@@ -67,7 +71,7 @@ struct MapChange: Sendable {
       guard let new = open.types(ofMap: name), let wanted = open.definition(ofMap: name),
         let types = try bpf({ () throws(BPFError) in try old.types() })
       else { throw .notCarried(name, "it says nothing of its layout (no BTF)") }
-      guard old.definition.type == wanted.type else {
+      guard old.definition.type == wanted.type || retyped.contains(name) else {
         throw .notCarried(name, "it was a map of type \(old.definition.type) and is \(wanted.type)")
       }
       result[name] = try MapChange(name, old, types, new)

@@ -100,10 +100,15 @@ struct Migration {
     // What programs write comes last: the later, the less of it changes before they are replaced.
     let apart: Set = [
       "header", "sockets", "socket_tags", "affinities", "more_flows", "events", "counters4",
-      "counters6", "totals4", "totals6",
+      "counters6", "totals4", "totals6", "services4", "services6", "names4", "names6",
     ]
     for (name, change) in changes.sorted(by: { $0.key < $1.key }) where !apart.contains(name) {
       try change.copy(to: map(name))
+    }
+    for family in ["4", "6"] {
+      guard let services = changes["services" + family] else { continue }
+      try ServiceCarrier(services, changes["names" + family])
+        .copy(to: map("services" + family), map("names" + family))
     }
     try events?.copy()
     try carry(isFirst: true)

@@ -104,10 +104,18 @@ struct WordSums {
     }
   }
 
-  private static func word(_ bytes: [UInt8], _ at: Int) -> UInt64 {
+  static let isLittleEndian = UInt16(1).littleEndian == 1
+
+  static func word(_ bytes: [UInt8], _ at: Int) -> UInt64 {
     let part = bytes[at..<at + 8]
-    return (UInt16(1).littleEndian == 1 ? Array(part.reversed()) : Array(part))
+    return (isLittleEndian ? Array(part.reversed()) : Array(part))
       .reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// A word as the machine has it.
+  static func bytes(_ word: UInt64) -> [UInt8] {
+    let bytes = (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
+    return isLittleEndian ? bytes : bytes.reversed()
   }
 
   /// Adds a value to a sum, or takes it away.

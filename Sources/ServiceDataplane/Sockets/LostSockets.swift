@@ -44,17 +44,14 @@ extension KernelTables {
       found += try moreFlows().filter { isLost($0.flow) }.map { ($0, nil) }
     }
     if found.isEmpty { return [] }
-    let services = [
-      IPFamily.v4: Dictionary(uniqueKeysWithValues: try v4.services.all().map { ($0, $1) }),
-      IPFamily.v6: Dictionary(uniqueKeysWithValues: try v6.services.all().map { ($0, $1) }),
-    ]
+    let services = [IPFamily.v4: try v4.readServices(), IPFamily.v6: try v6.readServices()]
     var cookies: Set<UInt64> = []
     return found.compactMap { socket, record in
       let flow = socket.flow
       let family: IPFamily = flow.isIPv4 ? .v4 : .v6
       let service = service(
         before: change?.service(flow.serviceID, family),
-        now: services[family]?[flow.serviceID].flatMap { ServiceRecord(wire: $0) })
+        now: services[family]?[flow.serviceID])
       let policy = service?.termination ?? .standard
       guard policy.contains(flow.isTCP ? .tcp : .udp), cookies.insert(socket.cookie).inserted
       else { return nil }

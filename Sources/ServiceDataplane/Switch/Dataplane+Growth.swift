@@ -17,7 +17,7 @@ extension Dataplane {
   /// - Returns: the data plane with the new maps.
   /// - Throws: when the kernel refuses, for want of memory for example. Then nothing has changed,
   ///   unless links were being switched already; `finishInterrupted` goes on with that.
-  public func grow(to capacities: Capacities) throws(DataplaneError) -> Dataplane {
+  public func grow(to capacities: FamilyCapacities) throws(DataplaneError) -> Dataplane {
     try grow(to: capacities) { _ in }
   }
 
@@ -33,7 +33,7 @@ extension Dataplane {
 
   /// - Parameter after: called after each step; when it throws, everything stays as it is then.
   package func grow(
-    to capacities: Capacities, after: (GrowthStep) throws(DataplaneError) -> Void
+    to capacities: FamilyCapacities, after: (GrowthStep) throws(DataplaneError) -> Void
   ) throws(DataplaneError) -> Dataplane {
     // Programs are loaded, which a change of the table alone does not need.
     try Capabilities.checkAttach()
@@ -147,15 +147,17 @@ extension Dataplane {
     var larger = room.grown(for: table, within: limits)
     var inParts: KernelTables.Preparation?
     if larger == room {
-      larger = room.doubled(within: limits)
       do {
         let preparation = try tables.prepare(table)
         inParts = preparation
         // Not in one step: it fits, but hardly. A change is written beside what is in use.
-        if preparation.isOneStep || larger == room { return (preparation, self, false) }
+        larger = room.doubled(preparation.crowded, within: limits)
+        if larger == room { return (preparation, self, false) }
       } catch {
         // Keys that crowd together do so no more in a larger table.
-        guard case .capacity = error, larger != room else { throw error }
+        guard case .capacity(let shortage) = error else { throw error }
+        larger = room.doubled(Set(shortage.shortages.map(\.family)), within: limits)
+        if larger == room { throw error }
       }
     }
     do {

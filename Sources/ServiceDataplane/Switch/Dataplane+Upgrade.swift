@@ -39,7 +39,7 @@ extension Dataplane {
   ///   - pin: where the map of a name is pinned; nil: a new one is made.
   /// - Throws: when what is attached was made by a newer release: going back is not for us.
   package func loadPrograms(
-    _ elf: [UInt8] = CompiledObject.socklb.elf, _ capacities: Capacities? = nil,
+    _ elf: [UInt8] = CompiledObject.socklb.elf, _ capacities: FamilyCapacities? = nil,
     pin: ((String) -> String?)? = nil
   ) throws(DataplaneError) -> LoadedObject {
     try checkLayout()

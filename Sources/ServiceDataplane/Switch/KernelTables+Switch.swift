@@ -65,10 +65,19 @@ extension FamilyTables {
     policies.copy(from: other.policies)
     try copyKeys(from: other)
     try kept.copy(from: other.kept)
-    try services.copy(from: other.services)
+    services.copy(from: other.services)
+    try names.copy(from: other.names)
     try guards.copy(from: other.guards)
     try ranges.copy(from: other.ranges)
-    try totals.copy(from: other.totals)
+    // Not what programs count there themselves.
+    for id in 0..<UInt32(min(totals.count, other.totals.count)) {
+      let total = other.totals[id]
+      totals.store(
+        svc_totals(
+          refused: 0, denied: 0, translated_before: total.translated_before,
+          refused_before: total.refused_before, denied_before: total.denied_before),
+        at: id)
+    }
   }
 
   /// Indexes stay, and where the words are is found anew.
@@ -90,11 +99,19 @@ extension FamilyTables {
   }
 
   fileprivate func takeOverCounters(from other: FamilyTables) throws(BPFError) {
-    let sums = try other.readCounters()
-    try totals.update(
-      Array(sums.keys),
-      sums.values.map {
-        svc_counters(translated: $0.translated, refused: $0.refused, denied: $0.denied)
-      })
+    for (id, sum) in try other.readCounters() where Int(id) < totals.count {
+      let words = [sum.translated, sum.refused, sum.denied]
+      for (word, offset) in zip(words, Self.offsetsBefore) {
+        totals.publish(word, at: id, offset: offset)
+      }
+    }
+  }
+
+  private static var offsetsBefore: [Int] {
+    [
+      MemoryLayout<svc_totals>.offset(of: \.translated_before),
+      MemoryLayout<svc_totals>.offset(of: \.refused_before),
+      MemoryLayout<svc_totals>.offset(of: \.denied_before),
+    ].compactMap(\.self)
   }
 }

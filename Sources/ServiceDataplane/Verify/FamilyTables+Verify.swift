@@ -30,15 +30,7 @@ extension FamilyTables where Wire: WireImage {
       }
       image.kept[record] = id
     }
-    for (id, wire) in try services.all() {
-      guard let record = ServiceRecord(wire: wire), WireBytes.areEqual(record.wire, wire),
-        Int(id) < policies.count
-      else {
-        image.note("services", wire)
-        continue
-      }
-      image.services[id] = record
-    }
+    try readServices(into: &image)
     for id in Set(image.records.values.lazy.map(\.service)).union(image.services.keys)
     where Int(id) < policies.count {
       image.policies[id] = FamilyImage.Policy(policies[id])
@@ -73,6 +65,39 @@ extension FamilyTables where Wire: WireImage {
     image.endpoints.removeLast(image.endpoints.count - end)
   }
 
+  private func readServices(into image: inout FamilyImage) throws(BPFError) {
+    services.refresh()
+    var names = try readNames()
+    for id in 0..<UInt32(services.count) {
+      let (wire, long) = (services[id], names.removeValue(forKey: id))
+      guard !WireBytes.areEqual(wire, svc_service()) else {
+        if let long { image.note("names", long) }
+        continue
+      }
+      guard let record = ServiceRecord(wire: wire, names: long),
+        Self.isComplete(record, wire, long)
+      else {
+        image.note("services", wire)
+        continue
+      }
+      image.services[id] = record
+    }
+    for name in names.values { image.note("names", name) }
+    try services.checkReads()
+  }
+
+  /// Whether the maps hold this record as socklb writes it.
+  private static func isComplete(
+    _ record: ServiceRecord, _ wire: svc_service, _ names: svc_names?
+  ) -> Bool {
+    switch (record.wireNames, names) {
+    case (nil, nil): WireBytes.areEqual(record.wire, wire)
+    case (let wanted?, let names?):
+      WireBytes.areEqual(record.wire, wire) && WireBytes.areEqual(wanted, names)
+    default: false
+    }
+  }
+
   // MARK: Repair
 
   /// Writes what a plan does not; whoever calls waits for a grace period afterwards.
@@ -87,7 +112,7 @@ extension FamilyTables where Wire: WireImage {
     }
     for position in fixes.deleteKeys { publish(0, at: position) }
     if let mask = fixes.keyMask { keys.publish(mask, at: 0, offset: Self.maskOffset) }
-    try services.delete(fixes.deleteServices)
+    try delete(services: fixes.deleteServices)
     try kept.delete(fixes.deleteKept.map(Wire.kept))
     if fixes.hasJunk { try deleteJunk() }
   }
@@ -102,11 +127,13 @@ extension FamilyTables where Wire: WireImage {
         !WireBytes.areEqual(Wire.range(Wire.range(wire)), wire)
       })
     // One that a frontend uses was written anew before.
-    try services.delete(
-      services.all().filter { id, wire in
-        ServiceRecord(wire: wire).map { !WireBytes.areEqual($0.wire, wire) } ?? true
-          || Int(id) >= policies.count
-      }.map(\.key))
+    let names = try readNames()
+    let junk = (0..<UInt32(services.count)).filter { id in
+      let (wire, long) = (services[id], names[id])
+      if WireBytes.areEqual(wire, svc_service()) { return long != nil }
+      return ServiceRecord(wire: wire, names: long).map { !Self.isComplete($0, wire, long) } ?? true
+    }
+    try delete(services: junk + names.keys.filter { Int($0) >= services.count })
   }
 }
 

@@ -15,38 +15,67 @@ extension EndpointRecord {
 extension ServiceRecord {
   public var wire: svc_service {
     var record = svc_service()
-    WireText.fill(&record.namespace_name, name.service.namespace)
-    WireText.fill(&record.name, name.service.name)
-    WireText.fill(&record.port_name, name.port)
-    record.protocol = UInt32(name.transport.rawValue)
-    record.algorithm = algorithm.wire.rawValue
-    if termination.contains(.udp) { record.terminate |= SVC_TERMINATE_UDP.rawValue }
-    if termination.contains(.tcp) { record.terminate |= SVC_TERMINATE_TCP.rawValue }
+    record.protocol = name.transport.rawValue
+    let lengths = texts.map { WireText.length($0) }
+    record.namespace_length = UInt8(lengths[0])
+    record.name_length = UInt8(lengths[1])
+    record.port_length = UInt8(lengths[2])
+    if lengths.reduce(0, +) <= Int(SVC_TEXT_SIZE) { WireText.join(texts, into: &record.text) }
+    record.algorithm = UInt8(algorithm.wire.rawValue)
+    if termination.contains(.udp) { record.terminate |= UInt8(SVC_TERMINATE_UDP.rawValue) }
+    if termination.contains(.tcp) { record.terminate |= UInt8(SVC_TERMINATE_TCP.rawValue) }
     if let affinityTimeout {
-      record.affinity = SVC_AFFINITY_CLIENT_IP.rawValue
+      record.affinity = UInt8(SVC_AFFINITY_CLIENT_IP.rawValue)
       record.affinity_timeout = affinityTimeout
     }
     return record
   }
 
-  /// nil when the record is not one that socklb wrote.
-  public init?(wire: svc_service) {
-    guard let number = UInt8(exactly: wire.protocol),
-      let transport = TransportProtocol(rawValue: number)
-    else { return nil }
+  /// What stands in `names4` and `names6`; nil when the record itself has room for it.
+  public var wireNames: svc_names? {
+    guard texts.reduce(0, { $0 + WireText.length($1) }) > Int(SVC_TEXT_SIZE) else { return nil }
+    var names = svc_names()
+    WireText.fill(&names.namespace_name, texts[0])
+    WireText.fill(&names.name, texts[1])
+    WireText.fill(&names.port_name, texts[2])
+    return names
+  }
+
+  private var texts: [String] { [name.service.namespace, name.service.name, name.port] }
+
+  /// - Parameter names: what stands in `names4` or `names6`, if anything does.
+  /// - Returns: nil when the record is not one that socklb wrote, or is not complete.
+  public init?(wire: svc_service, names: svc_names?) {
+    guard let transport = TransportProtocol(rawValue: wire.protocol) else { return nil }
+    let lengths = [wire.namespace_length, wire.name_length, wire.port_length].map { Int($0) }
+    let texts: [String]
+    if lengths.reduce(0, +) <= Int(SVC_TEXT_SIZE) {
+      texts = WireText.split(wire.text, lengths)
+    } else if let names {
+      texts = [
+        WireText.read(names.namespace_name), WireText.read(names.name),
+        WireText.read(names.port_name),
+      ]
+    } else {
+      return nil
+    }
     var termination: Termination = []
-    if wire.terminate & SVC_TERMINATE_UDP.rawValue != 0 { termination.insert(.udp) }
-    if wire.terminate & SVC_TERMINATE_TCP.rawValue != 0 { termination.insert(.tcp) }
+    if UInt32(wire.terminate) & SVC_TERMINATE_UDP.rawValue != 0 { termination.insert(.udp) }
+    if UInt32(wire.terminate) & SVC_TERMINATE_TCP.rawValue != 0 { termination.insert(.tcp) }
     self.init(
       name: ServicePortName(
-        service: NamespacedName(
-          namespace: WireText.read(wire.namespace_name), name: WireText.read(wire.name)),
-        port: WireText.read(wire.port_name), transport: transport),
-      affinityTimeout: wire.affinity == SVC_AFFINITY_CLIENT_IP.rawValue
+        service: NamespacedName(namespace: texts[0], name: texts[1]), port: texts[2],
+        transport: transport),
+      affinityTimeout: UInt32(wire.affinity) == SVC_AFFINITY_CLIENT_IP.rawValue
         ? wire.affinity_timeout : nil,
-      algorithm: wire.algorithm == SVC_ALGORITHM_ROUND_ROBIN.rawValue ? .roundRobin : .random,
+      algorithm: UInt32(wire.algorithm) == SVC_ALGORITHM_ROUND_ROBIN.rawValue
+        ? .roundRobin : .random,
       termination: termination)
   }
+}
+
+extension svc_names_key {
+  public init(id: UInt32) { self.init(prefix_length: 32, service: id) }
 }
 
 extension ServiceRecord {

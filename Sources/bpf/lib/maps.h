@@ -51,8 +51,11 @@
 		  1048576);                                                                        \
 	HASH_MAP(kept##family, struct svc_kept##family, __u32, BPF_F_NO_PREALLOC, 262144);         \
 	ARRAY_MAP(counters##family, BPF_MAP_TYPE_PERCPU_ARRAY, struct svc_counters, 0, 65536);     \
-	HASH_MAP(totals##family, __u32, struct svc_counters, BPF_F_NO_PREALLOC, 65536);            \
-	HASH_MAP(services##family, __u32, struct svc_service, BPF_F_NO_PREALLOC, 65536);           \
+	ARRAY_MAP(totals##family, BPF_MAP_TYPE_ARRAY, struct svc_totals, BPF_F_MMAPABLE, 65536);   \
+	ARRAY_MAP(services##family, BPF_MAP_TYPE_ARRAY, struct svc_service, BPF_F_MMAPABLE,        \
+		  65536);                                                                          \
+	TYPED_MAP(names##family, BPF_MAP_TYPE_LPM_TRIE, struct svc_names_key, struct svc_names,    \
+		  BPF_F_NO_PREALLOC, 65536);                                                       \
 	ARRAY_MAP(policies##family, BPF_MAP_TYPE_ARRAY, struct svc_policy, BPF_F_MMAPABLE, 65536); \
 	HASH_MAP(guards##family, struct svc_guard##family, __u32, BPF_F_NO_PREALLOC, 262144);      \
 	TYPED_MAP(ranges##family, BPF_MAP_TYPE_LPM_TRIE, struct svc_range##family, __u32,          \
@@ -66,7 +69,7 @@ ARRAY_MAP(address_filter, BPF_MAP_TYPE_ARRAY, __u64, BPF_F_MMAPABLE, SVC_FILTER_
 
 /* Session affinity: the least recently used client is forgotten when it is full. */
 TYPED_MAP(affinities, BPF_MAP_TYPE_LRU_HASH, struct svc_affinity_key, struct svc_affinity, 0,
-	  65536);
+	  32768);
 /* Source addresses by network namespace; filled by the loader. */
 HASH_MAP(sources, __u64, struct svc_source, BPF_F_NO_PREALLOC, 16384);
 

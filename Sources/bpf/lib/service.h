@@ -39,21 +39,24 @@ struct choice {
 };
 
 /*
- * Counts, and returns how many were counted before; 0 when there is no counter. Atomic although
- * the map is per CPU: with preempt=full another program of the same CPU can come between load
- * and store, and a count would be lost.
+ * Atomic although the map is per CPU: with preempt=full another program of the same CPU can come
+ * between load and store, and a count would be lost.
  */
-static __always_inline __u64 count(void *counters, __u32 service, enum verdict verdict)
+static __always_inline void count(void *counters, __u32 service)
 {
 	struct svc_counters *c = bpf_map_lookup_elem(counters, &service);
 
-	if (!c)
-		return 0;
-	if (likely(verdict == TRANSLATED))
-		return __sync_fetch_and_add(&c->translated, 1);
-	if (verdict == DENIED)
-		return __sync_fetch_and_add(&c->denied, 1);
-	return __sync_fetch_and_add(&c->refused, 1);
+	if (c)
+		__sync_fetch_and_add(&c->translated, 1);
+}
+
+/* NO_BACKEND or DENIED. */
+static __always_inline void count_refusal(void *totals, __u32 service, enum verdict verdict)
+{
+	struct svc_totals *t = bpf_map_lookup_elem(totals, &service);
+
+	if (t)
+		__sync_fetch_and_add(verdict == DENIED ? &t->denied : &t->refused, 1);
 }
 
 /* What was counted as translated was not, after all. */

@@ -321,11 +321,11 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 	let_writers_go_on();
 	if (unlikely(frontend->flags & SVC_FRONTEND_SOURCE_RANGES) &&
 	    !OF(source_allowed)(ctx, frontend->index)) {
-		count(&OF(counters), service, DENIED);
+		count_refusal(&OF(totals), service, DENIED);
 		return DENIED;
 	}
 	if (unlikely(!backends)) {
-		count(&OF(counters), service, NO_BACKEND);
+		count_refusal(&OF(totals), service, NO_BACKEND);
 		return frontend->flags & SVC_FRONTEND_DROP ? DROPPED : NO_BACKEND;
 	}
 	/* The slot is asked for before the atomic addition, which waits for what was begun before it. */

@@ -140,8 +140,9 @@ struct Attach: ParsableCommand {
 
   private func capacities(
     for table: ServiceTable, _ settings: [String: String]
-  ) -> Capacities {
+  ) -> FamilyCapacities {
     let limits = Limits(settings).capacities ?? Capacities()
-    return capacity.initial.limited(to: limits).grown(for: table, within: limits)
+    return FamilyCapacities(capacity.initial).limited(to: limits)
+      .grown(for: table, within: limits)
   }
 }

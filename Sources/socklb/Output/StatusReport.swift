@@ -20,6 +20,7 @@ struct StatusReport {
 
   private struct Fill {
     var family: String
+    var room: Capacities
     var services: Int
     var frontends: Int
     var backends: Int
@@ -28,7 +29,7 @@ struct StatusReport {
   private var fills: [Fill] {
     snapshot.states.map { state in
       Fill(
-        family: state.family.description, services: state.services.count,
+        family: state.family.description, room: state.capacities, services: state.services.count,
         frontends: state.frontends.count,
         backends: state.lists.values.reduce(0) { $0 + Int($1.count) })
     }
@@ -74,8 +75,8 @@ struct StatusReport {
     for problem in problems {
       lines.append("PROBLEM     \(problem); run `socklb attach`, or `socklb doctor` to know more")
     }
-    let room = dataplane.tables.capacities
     for fill in fills {
+      let room = fill.room
       lines.append(
         "\(pad(fill.family, 11)) service ports \(fill.services)/\(room.services), frontends "
           + "\(fill.frontends)/\(room.frontends), backends \(fill.backends)/\(room.backends)")
@@ -95,7 +96,6 @@ struct StatusReport {
   }
 
   var facts: Facts {
-    let room = dataplane.tables.capacities
     func use(_ used: Int, _ capacity: Int) -> Facts {
       .members([("used", .number(UInt64(used))), ("capacity", .number(UInt64(capacity)))])
     }
@@ -135,9 +135,9 @@ struct StatusReport {
           fills.map { fill in
             .members([
               ("family", .text(fill.family)),
-              ("servicePorts", use(fill.services, room.services)),
-              ("frontends", use(fill.frontends, room.frontends)),
-              ("backends", use(fill.backends, room.backends)),
+              ("servicePorts", use(fill.services, fill.room.services)),
+              ("frontends", use(fill.frontends, fill.room.frontends)),
+              ("backends", use(fill.backends, fill.room.backends)),
             ])
           })
       ),

@@ -64,7 +64,7 @@ struct AttachAgain {
     try common.stateDirectory.open(to: readers)
     let known = AttachSettings.cgroups(kept)
     let all = known + cgroups.filter { !known.contains($0) }
-    let limits = Limits(kept).capacities ?? dataplane.tables.capacities
+    let limits = Limits(kept).capacities ?? dataplane.tables.capacities.largest
     let settings = AttachSettings.settings(
       cgroups: all, group: group, over: capacity.changes(limits).settings(over: kept))
     if capacity.changesLimits {

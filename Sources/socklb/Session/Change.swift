@@ -110,7 +110,7 @@ struct WriteSession {
   /// - Returns: which sockets were ended, because their backend is gone with this change, or with
   ///   one whose writer was killed.
   func commit(_ change: Change, _ note: HistoryNote) throws(DataplaneError) -> EndedSockets {
-    let limits = Limits(settings).capacities ?? dataplane.tables.capacities
+    let limits = Limits(settings).capacities ?? dataplane.tables.capacities.largest
     let (prepared, dataplane, hasGrown) = try dataplane.prepare(change.table, within: limits)
     if hasGrown { Output.message("grew the maps: room for \(dataplane.tables.capacities)") }
     let state = common.stateDirectory

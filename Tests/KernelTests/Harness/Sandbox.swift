@@ -85,7 +85,7 @@ final class Sandbox {
       pin: pin,
       cgroups: (cgroups ?? [cgroup]).map { path throws(DataplaneError) in
         try Cgroup(path: path)
-      }, capacities: capacities, instance: .random(), settings: settings
+      }, capacities: FamilyCapacities(capacities), instance: .random(), settings: settings
     ) { tables throws(DataplaneError) in
       try tables.prepare(table)
     }

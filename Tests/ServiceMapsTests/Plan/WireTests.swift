@@ -45,13 +45,27 @@ import Testing
       service: NamespacedName(namespace: "kube-system", name: String(repeating: "n", count: 63)),
       port: "dns-tcp", transport: .tcp)
     let record = ServiceRecord(name: name, affinityTimeout: 10_800)
-    #expect(ServiceRecord(wire: record.wire) == record)
-    #expect(ServiceRecord(wire: svc_service()) == nil)
+    #expect(record.wireNames != nil && record.wire.text.0 == 0, "too long for the record")
+    #expect(ServiceRecord(wire: record.wire, names: record.wireNames) == record)
+    #expect(ServiceRecord(wire: record.wire, names: nil) == nil, "half of it")
+    #expect(ServiceRecord(wire: svc_service(), names: nil) == nil)
     let free = EndpointRecord(generation: 8, service: nil)
     let used = EndpointRecord(generation: 8, service: 0)
     #expect(bytes(free.wire) == [8, 0, 0, 0, 0, 0, 0, 0])
     #expect(bytes(used.wire) == [8, 0, 0, 0, 1, 0, 0, 0])
     #expect(EndpointRecord(wire: free.wire) == free && EndpointRecord(wire: used.wire) == used)
+  }
+
+  @Test func names_are_written_where_they_have_room() {
+    for (lengths, isShort) in [([20, 25, 7], true), ([20, 25, 8], false), ([63, 63, 63], false)] {
+      let texts = lengths.map { String(repeating: "x", count: $0) }
+      let record = ServiceRecord(
+        name: ServicePortName(
+          service: NamespacedName(namespace: texts[0], name: texts[1]), port: texts[2],
+          transport: .sctp))
+      #expect((record.wireNames == nil) == isShort)
+      #expect(ServiceRecord(wire: record.wire, names: record.wireNames) == record)
+    }
   }
 
   @Test func flags_of_a_frontend() {
@@ -74,7 +88,7 @@ import Testing
       (Termination.udp, UInt32(1)), (.tcp, 2), ([.tcp, .udp], 3), ([], 0),
     ] {
       let service = ServiceRecord(name: name, termination: termination)
-      #expect(service.wire.terminate == bits && ServiceRecord(wire: service.wire) == service)
+      #expect(service.wire.terminate == bits && ServiceRecord(wire: service.wire, names: nil) == service)
     }
   }
 
@@ -134,14 +148,14 @@ import Testing
     #expect(MemoryLayout<svc_endpoint>.size == 8)
     #expect(MemoryLayout<svc_kept4>.size == 12)
     #expect(MemoryLayout<svc_kept6>.size == 24)
-    #expect(MemoryLayout<svc_service>.size == 212)
-    #expect(MemoryLayout<svc_counters>.size == 24)
+    #expect(MemoryLayout<svc_service>.size == 64)
+    #expect(MemoryLayout<svc_counters>.size == 8)
     #expect(MemoryLayout<svc_header>.size == 64)
     #expect(MemoryLayout<svc_flow>.size == 56)
     #expect(MemoryLayout<svc_socket>.size == 64)
     #expect(MemoryLayout<svc_more_flows>.size == 968)
     #expect(MemoryLayout<svc_header>.offset(of: \.generation) == 8)
-    #expect(MemoryLayout<svc_service>.offset(of: \.affinity) == 192)
+    #expect(MemoryLayout<svc_service>.offset(of: \.text) == 12)
     #expect(MemoryLayout<svc_slot6>.offset(of: \.generation) == 24)
     #expect(WireV4.targetOffset == 8 && WireV6.targetOffset == 24)
     #expect(WireV4.flagsOffset == 16 && WireV6.flagsOffset == 20)

@@ -21,13 +21,15 @@
  * The test layout was never released: members that are new, moved, wider or narrower.
  */
 #ifndef SVC_TEST_LAYOUT
-#define SVC_LAYOUT_VERSION 3
+#define SVC_LAYOUT_VERSION 4
 #define SVC_NAME_SIZE 64 /* RFC 1123 label (63) with its NUL */
+#define SVC_TEXT_SIZE 52
 #define SVC_TEST_MEMBER(type)
 #define SVC_TEST_TYPE(type, other) type
 #else
 #define SVC_LAYOUT_VERSION 1
 #define SVC_NAME_SIZE 72
+#define SVC_TEXT_SIZE 20
 #define SVC_TEST_MEMBER(type) type test_member;
 #define SVC_TEST_TYPE(type, other) other
 #endif
@@ -171,16 +173,36 @@ struct svc_kept6 {
 	__u16 zero;
 };
 
-/* services4, services6: HASH by service port id (__u32): names, for the dump. */
+/*
+ * services4, services6: ARRAY by service port id, mmapped: names, for the dump. Namespace, name and
+ * port lie one after the other in `text`; where they are longer than that, in names4/names6.
+ */
 struct svc_service {
+	__u8 protocol; /* 0: no service port has this id */
+	__u8 namespace_length;
+	__u8 name_length;
+	__u8 port_length;
+	SVC_TEST_TYPE(__u32, __u64) affinity_timeout; /* seconds */
+	__u8 affinity;				      /* enum svc_affinity_mode */
+	__u8 algorithm;				      /* enum svc_algorithm */
+	__u8 terminate;				      /* enum svc_terminate */
+	__u8 zero;
+	char text[SVC_TEXT_SIZE];
+};
+
+/*
+ * names4, names6: LPM_TRIE by service port id: what `text` has no room for. A trie because it takes
+ * no memory for what is not there, which is most.
+ */
+struct svc_names_key {
+	__u32 prefix_length; /* 32 */
+	__u32 service;
+};
+
+struct svc_names {
 	char namespace_name[SVC_NAME_SIZE];
 	char name[SVC_NAME_SIZE];
 	char port_name[SVC_NAME_SIZE];
-	__u32 affinity;		/* enum svc_affinity */
-	__u32 affinity_timeout; /* seconds */
-	__u32 protocol;
-	__u32 algorithm;		      /* enum svc_algorithm */
-	SVC_TEST_TYPE(__u32, __u8) terminate; /* enum svc_terminate */
 };
 
 /*
@@ -271,12 +293,27 @@ struct svc_source {
 	__be32 addr6_be[4];
 };
 
-/* counters4, counters6: PERCPU_ARRAY by service port id. */
+/*
+ * counters4, counters6: PERCPU_ARRAY by service port id. One word, as there are as many of them as
+ * processors.
+ */
 struct svc_counters {
 	SVC_TEST_MEMBER(__u64)
 	__u64 translated; /* connects and datagrams sent on to a backend */
-	__u64 refused;	  /* refused because there was no backend */
-	__u64 denied;	  /* refused because of the source ranges */
+};
+
+/*
+ * totals4, totals6: ARRAY by service port id, mmapped: what happens too seldom for a counter per
+ * processor, and what was counted in maps that others have replaced.
+ */
+struct svc_totals {
+	__u64 refused; /* refused because there was no backend */
+	__u64 denied;  /* refused because of the source ranges */
+	SVC_TEST_MEMBER(__u64)
+	/* Written by the loader only. */
+	__u64 translated_before;
+	__u64 refused_before;
+	__u64 denied_before;
 };
 
 /* header: ARRAY with one element, mmapped. */
