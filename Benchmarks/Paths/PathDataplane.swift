@@ -17,7 +17,8 @@ final class PathDataplane {
     self.cgroup = cgroup
     let table = try PathPlaces.table(services)
     let dataplane = try Dataplane.attach(
-      pin: pin, cgroups: [Cgroup(path: cgroup)], capacities: FamilyCapacities(Capacities()), instance: .random()
+      pin: pin, cgroups: [Cgroup(path: cgroup)], capacities: FamilyCapacities(Capacities()),
+      instance: .random()
     ) { tables throws(DataplaneError) in
       try tables.prepare(ServiceTable(frontends: []))
     }

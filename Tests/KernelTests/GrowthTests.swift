@@ -37,7 +37,7 @@ let growthTests: [KernelTest] =
           try whoAnswers(Variant.v4.vip(number), pods), pods.places[number % 2], "who answers")
       }
       let status = try sandbox.succeed(["status"]).output
-      try check(status.contains("10/11") && status.contains("; grown 20"), status)
+      try check(status.contains("10/10") && status.contains("; grown 20"), status)
       let dump = try sandbox.succeed(["dump", "-o", "json"]).output
       let refused = try apply(13)
       try check(refused.code == 1 && refused.errors.contains("room for 12"), refused.all)

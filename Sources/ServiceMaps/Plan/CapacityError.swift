@@ -51,35 +51,30 @@ extension FamilyState {
     {
       return []
     }
-    let services = Set(frontends.lazy.map(\.service))
+    let needed = needed(by: frontends)
     var result: [CapacityError.Shortage] = []
     func check(_ what: String, _ needed: Int, _ room: Int, _ option: String) {
       guard needed > room else { return }
       result.append(
         .init(family: family, what: what, needed: needed, room: room, option: option))
     }
-    check("service ports", services.count, capacities.services, "--max-services")
+    check("service ports", needed.services, capacities.services, "--max-services")
     check("frontends", frontends.count, capacities.frontends, "--max-frontends")
-    check("backends", backendsNeeded(by: frontends), capacities.backends, "--max-backends")
+    check("backends", needed.backends, capacities.backends, "--max-backends")
     return result
   }
 
-  /// How many slots the lists of `frontends` take; equal lists of a service port are one.
-  static func backendsNeeded(by frontends: [Frontend]) -> Int {
-    var lists = Set<ListIdentity>()
+  /// How many service ports `frontends` have, and how many slots their lists take; equal lists of a
+  /// service port are one.
+  static func needed(by frontends: [Frontend]) -> (services: Int, backends: Int) {
+    var lists: [ServicePortName: [[Backend]]] = [:]
+    lists.reserveCapacity(frontends.count)
     var backends = 0
     for frontend in frontends {
-      if lists.insert(
-        ListIdentity(service: frontend.service, backends: frontend.backends)
-      ).inserted {
-        backends += frontend.backends.count
-      }
+      if lists[frontend.service]?.contains(frontend.backends) == true { continue }
+      lists[frontend.service, default: []].append(frontend.backends)
+      backends += frontend.backends.count
     }
-    return backends
-  }
-
-  private struct ListIdentity: Hashable {
-    var service: ServicePortName
-    var backends: [Backend]
+    return (lists.count, backends)
   }
 }

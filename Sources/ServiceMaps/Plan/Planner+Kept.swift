@@ -20,7 +20,7 @@ struct ServingEndpoints {
       kept[endpoint.service, default: []].append(endpoint.backend)
     }
     if kept.isEmpty { return }
-    room = min(room, state.capacities.backends - FamilyState.backendsNeeded(by: frontends))
+    room = min(room, state.capacities.backends - FamilyState.needed(by: frontends).backends)
   }
 
   /// Of some service ports.

@@ -120,11 +120,10 @@ public struct ResidentFamily: Sendable {
   /// How many slots all lists have then; nil when the table does not fit.
   private func listed(after new: [Frontend], insteadOf part: FamilyState) -> Int? {
     let room = state.capacities
+    let needed = FamilyState.needed(by: new)
     let listed =
-      listed - part.lists.values.reduce(0) { $0 + Int($1.count) }
-      + FamilyState.backendsNeeded(by: new)
-    let services =
-      state.services.count - part.services.count + Set(new.lazy.map(\.service)).count
+      listed - part.lists.values.reduce(0) { $0 + Int($1.count) } + needed.backends
+    let services = state.services.count - part.services.count + needed.services
     let frontends = state.frontends.count - part.frontends.count + new.count
     return services <= room.services && frontends <= room.frontends && listed <= room.backends
       ? listed : nil

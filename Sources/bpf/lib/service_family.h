@@ -333,7 +333,8 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 	if (unlikely(frontend->flags & SVC_FRONTEND_POLICY))
 		at += OF(choose_by_policy)(ctx, service, range, (struct frontend *)frontend);
 	else
-		at += draw(cookie, counters ? *(volatile __u64 *)&counters->translated : 0, backends);
+		at += draw(cookie, counters ? *(volatile __u64 *)&counters->translated : 0,
+			   backends);
 	slot = bpf_map_lookup_elem(&OF(slots), &at);
 	if (slot)
 		*(volatile __u32 *)&slot->endpoint;

@@ -88,7 +88,8 @@ import Testing
       (Termination.udp, UInt32(1)), (.tcp, 2), ([.tcp, .udp], 3), ([], 0),
     ] {
       let service = ServiceRecord(name: name, termination: termination)
-      #expect(service.wire.terminate == bits && ServiceRecord(wire: service.wire, names: nil) == service)
+      #expect(
+        service.wire.terminate == bits && ServiceRecord(wire: service.wire, names: nil) == service)
     }
   }
 
