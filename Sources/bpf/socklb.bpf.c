@@ -199,8 +199,8 @@ static __always_inline int connect_again(struct bpf_sock_addr *ctx, const struct
 	if (remembers(&memory)) {
 		is_connected = !(request->flags & SVC_FLOW_TCP) && sk->state == BPF_TCP_ESTABLISHED;
 		memory.at = find_connected(&memory);
-		memory.keep_old = is_connected;
 		peer = flow_at(&memory, memory.at);
+		memory.keep_old = is_connected && !was_refused(sk, &memory, peer);
 		/* A UDP socket connected to this VIP that asks for it again stays where it is. */
 		if (peer && is_connected && flow_is_to(peer, &request->to) &&
 		    service_of(peer) == request->frontend.target >> 32 &&
