@@ -66,7 +66,7 @@ static __always_inline void copy_places(struct svc_more_flows *to,
 		to->backend_tags[i] = from->backend_tags[i];
 	}
 	to->connected = from->connected;
-	to->order = from->order;
+	to->recency = from->recency;
 }
 
 /* Both programs that know the old map and programs that know the new one have used the socket. */

@@ -312,13 +312,30 @@ static __always_inline int refuse_guarded(struct bpf_sock_addr *ctx, const struc
 	return result;
 }
 
+/* For a socket that has one flow, all that it remembers; 0 when it is not so simple. */
+static __always_inline int forget_only_flow(struct bpf_sock *sk, const struct request *request,
+					    __u64 tags, int is_connect)
+{
+	__u64 lanes = matching_lanes(request->cookie, tags);
+	struct svc_socket *record;
+
+	if (!lanes)
+		return 0;
+	record = record_at(request->cookie, way_of_lane(lanes));
+	if (!record || record->cookie != request->cookie || record->flow.service & SVC_FLOW_MORE)
+		return 0;
+	forget_flow(&record->flow, &request->to, is_connect, sk->state == BPF_TCP_ESTABLISHED);
+	return 1;
+}
+
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family)
 {
 	struct request request = {};
+	struct bpf_sock *sk = ctx->sk;
 	struct svc_socket_tags *tags;
 	enum verdict verdict;
 
-	if (!ctx->sk)
+	if (!sk)
 		return ALLOW;
 	read_address(ctx, hook_family, &request.to);
 	verdict = find_frontend(&request.to, hook_family, ctx->protocol, &request.frontend);
@@ -337,12 +354,13 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 						     : SVC_FLOW_CONNECTED | SVC_FLOW_TCP;
 	if (verdict == TRANSLATED && is_traced())
 		return connect_traced(ctx, &request, hook_family);
-	if (likely(has_nothing(request.cookie, word_of(tags)))) {
-		if (verdict == NOT_A_SERVICE)
+	if (verdict == NOT_A_SERVICE) {
+		if (likely(has_nothing(request.cookie, word_of(tags))) ||
+		    forget_only_flow(sk, &request, word_of(tags), 1))
 			return ALLOW;
 		/* IPv6: the stack of Linux 6.1 is too small for both ways in one program. */
-		if (hook_family == 4)
-			return begin_first_flow(ctx, &request, hook_family, tags);
+	} else if (hook_family == 4 && likely(has_nothing(request.cookie, word_of(tags)))) {
+		return begin_first_flow(ctx, &request, hook_family, tags);
 	}
 	return allow_or_deny(hook_family == 4 ? connect_again4(ctx, &request)
 					      : connect_again6(ctx, &request));
@@ -395,7 +413,8 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	if (verdict == TRANSLATED && is_traced())
 		return send_traced(ctx, &request, hook_family);
 	if (verdict == NOT_A_SERVICE) {
-		if (likely(has_nothing(request.cookie, word_of(tags))))
+		if (likely(has_nothing(request.cookie, word_of(tags))) ||
+		    forget_only_flow(sk, &request, word_of(tags), 0))
 			return ALLOW;
 	} else if (hook_family == 6) {
 		return allow_or_deny(send_again6(ctx, &request));

@@ -170,7 +170,7 @@ private let layouts: [BTFStruct] = [
     svc_more_flows.self,
     [
       ("flow", \.flow), ("used", \.used), ("record_used", \.record_used), ("clock", \.clock),
-      ("order", \.order), ("vip_tags", \.vip_tags), ("backend_tags", \.backend_tags),
+      ("vip_tags", \.vip_tags), ("backend_tags", \.backend_tags), ("recency", \.recency),
       ("connected", \.connected), ("zero", \.zero),
     ]),
   layout(svc_tracing.self, [("until", \.until), ("tracer", \.tracer)]),

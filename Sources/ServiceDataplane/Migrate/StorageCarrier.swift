@@ -88,7 +88,7 @@ final class StorageCarrier {
 
   /// Without the members that only say where something is: programs find that out by themselves.
   private func flows(of value: [UInt8]) -> ArraySlice<UInt8> {
-    value.prefix(change.newTypes.value.member("order")?.offset ?? value.count)
+    value.prefix(change.newTypes.value.member("vip_tags")?.offset ?? value.count)
   }
 
   private func run(

@@ -18,7 +18,7 @@ __noinline int find_flow_in_more(struct svc_more_flows *more, const struct endpo
 
 	if (!more || !vip)
 		return NOWHERE;
-	places = places_to(more, vip->w, vip->port_be);
+	places = places_with(more->vip_tags, tag_of_address(vip->w, vip->port_be));
 	FOR_EACH_PLACE (i, places) {
 		__u32 at = first_of(places);
 		struct svc_flow *flow = &more->flow[at % SVC_MORE_FLOWS];
@@ -42,9 +42,9 @@ static __always_inline int find_connected_in_more(const struct svc_more_flows *m
 }
 
 static __always_inline int same_way_in_more(const struct svc_more_flows *more,
-					    const struct svc_flow *flow)
+					    const struct svc_flow *flow, __u64 tag)
 {
-	__u32 places = places_from(more, flow->backend_be, flow->backend_port_be);
+	__u32 places = places_with(more->backend_tags, tag);
 
 	FOR_EACH_PLACE (i, places) {
 		__u32 at = first_of(places);
@@ -61,12 +61,14 @@ __noinline int put_in_more(struct svc_more_flows *more, const struct svc_flow *f
 {
 	struct svc_flow *to;
 	__u32 service;
+	__u64 tag;
 	int at;
 
 	if (!more || !flow)
 		return 0;
+	tag = backend_tag(flow);
 	service = (flow->service | flags) & ~SVC_FLOW_MORE;
-	at = same_way_in_more(more, flow);
+	at = same_way_in_more(more, flow, tag);
 	if (likely(at == NOWHERE)) {
 		at = place_for_more(more);
 		to = &more->flow[(__u32)at % SVC_MORE_FLOWS];
@@ -75,7 +77,8 @@ __noinline int put_in_more(struct svc_more_flows *more, const struct svc_flow *f
 				return 0;
 			count_event(SVC_EVENT_FLOW_GIVEN_UP);
 		}
-		set_tags(more, at, flow);
+		set_tag(more->vip_tags, at, vip_tag(flow));
+		set_tag(more->backend_tags, at, tag);
 	} else {
 		to = &more->flow[(__u32)at % SVC_MORE_FLOWS];
 		if (flow_is_current(to) && service & SVC_FLOW_PAST)
@@ -116,7 +119,7 @@ __noinline int forget_in_more(struct svc_more_flows *more, const struct endpoint
 	if (!more || !to)
 		return 0;
 	connected = find_connected_in_more(more);
-	places = places_from(more, to->w, to->port_be);
+	places = places_with(more->backend_tags, tag_of_address(to->w, to->port_be));
 	if (is_connect && connected >= 0)
 		places |= 1 << connected;
 	FOR_EACH_PLACE (i, places) {
@@ -153,7 +156,7 @@ __noinline int best_in_more(struct svc_more_flows *more, const struct endpoint_a
 
 	if (!more || !from)
 		return otherwise;
-	places = places_from(more, from->w, from->port_be);
+	places = places_with(more->backend_tags, tag_of_address(from->w, from->port_be));
 	FOR_EACH_PLACE (i, places) {
 		__u32 at = first_of(places), other;
 		struct svc_flow *flow = &more->flow[at % SVC_MORE_FLOWS];
@@ -191,7 +194,7 @@ __noinline int backend_is_used(const struct svc_flow *first, const struct svc_mo
 		return 1;
 	if (!more)
 		return 0;
-	places = places_from(more, flow->backend_be, flow->backend_port_be);
+	places = places_with(more->backend_tags, backend_tag(flow));
 	FOR_EACH_PLACE (i, places)
 		if (takes_backend(&more->flow[first_of(places) % SVC_MORE_FLOWS], flow, past_too))
 			return 1;

@@ -39,16 +39,14 @@ static __always_inline __u32 places_with(const __u64 *tags, __u64 tag)
 	return (low >> 7) * GATHER_BITS >> 56 | (high >> 7) * GATHER_BITS >> 56 << 8;
 }
 
-static __always_inline __u32 places_to(const struct svc_more_flows *more, const __be32 *vip,
-				       __be16 port_be)
+static __always_inline __u64 vip_tag(const struct svc_flow *flow)
 {
-	return places_with(more->vip_tags, tag_of_address(vip, port_be));
+	return tag_of_address(flow->vip_be, flow->vip_port_be);
 }
 
-static __always_inline __u32 places_from(const struct svc_more_flows *more, const __be32 *backend,
-					 __be16 port_be)
+static __always_inline __u64 backend_tag(const struct svc_flow *flow)
 {
-	return places_with(more->backend_tags, tag_of_address(backend, port_be));
+	return tag_of_address(flow->backend_be, flow->backend_port_be);
 }
 
 static __always_inline __u32 first_of(__u32 places)
@@ -71,13 +69,6 @@ static __always_inline void set_tag(__u64 *tags, __u32 at, __u64 tag)
 	*word = (*word & ~(0xffull << at % 8 * 8)) | tag << at % 8 * 8;
 }
 
-static __always_inline void set_tags(struct svc_more_flows *more, __u32 at,
-				     const struct svc_flow *flow)
-{
-	set_tag(more->vip_tags, at, tag_of_address(flow->vip_be, flow->vip_port_be));
-	set_tag(more->backend_tags, at, tag_of_address(flow->backend_be, flow->backend_port_be));
-}
-
 /* The bit above the half byte of `order` that is this place. */
 static __always_inline __u64 find_in_order(__u64 order, __u32 at)
 {
@@ -91,20 +82,20 @@ static __always_inline __u64 find_in_order(__u64 order, __u32 at)
 /* Notes that the flow at this place is the one used last. */
 static __always_inline void use_place(struct svc_more_flows *more, __u32 at)
 {
-	__u64 order = more->order, top = find_in_order(order, at);
+	__u64 order = more->recency, top = find_in_order(order, at);
 	__u64 before = (top >> 3) - 1, up_to = (top << 1) - 1;
 
-	more->order = (order & ~up_to) | (order & before) << 4 | at;
+	more->recency = (order & ~up_to) | (order & before) << 4 | at;
 	more->used[at % SVC_MORE_FLOWS] = ++more->clock;
 }
 
 /* Notes that there is nothing at this place any more: it is the next to be taken. */
 static __always_inline void free_place(struct svc_more_flows *more, __u32 at)
 {
-	__u64 order = more->order, top = find_in_order(order, at);
+	__u64 order = more->recency, top = find_in_order(order, at);
 	__u64 before = (top >> 3) - 1, up_to = (top << 1) - 1;
 
-	more->order = (order & before) | (order & ~up_to) >> 4 | (__u64)at << 60;
+	more->recency = (order & before) | (order & ~up_to) >> 4 | (__u64)at << 60;
 }
 
 /* How long a flow was not used, in uses of others. */
@@ -144,17 +135,18 @@ __noinline int learn_places(struct svc_more_flows *more)
 		order |= (__u64)i << before * 4;
 		if (!flow_is_used(flow))
 			continue;
-		set_tags(more, i, flow);
+		set_tag(more->vip_tags, i, vip_tag(flow));
+		set_tag(more->backend_tags, i, backend_tag(flow));
 		if (flow_is_current(flow) && flow->service & SVC_FLOW_CONNECTED)
 			more->connected = i + 1;
 	}
-	more->order = order ?: ANY_ORDER;
+	more->recency = order ?: ANY_ORDER;
 	return 0;
 }
 
 static __always_inline void know_places(struct svc_more_flows *more)
 {
-	if (more && unlikely(!more->order))
+	if (more && unlikely(!more->recency))
 		learn_places(more);
 }
 
@@ -177,7 +169,7 @@ static __always_inline void leave_place(struct svc_more_flows *more, __u32 at, i
  */
 static __always_inline __u32 place_for_more(const struct svc_more_flows *more)
 {
-	__u64 order = more->order;
+	__u64 order = more->recency;
 
 	for (int i = 0; i < SVC_MORE_FLOWS; i++) {
 		__u32 at = order >> 60;
@@ -186,5 +178,5 @@ static __always_inline __u32 place_for_more(const struct svc_more_flows *more)
 			return at;
 		order <<= 4;
 	}
-	return more->order >> 60;
+	return more->recency >> 60;
 }
