@@ -147,7 +147,7 @@ static __always_inline int begin_first_flow(struct bpf_sock_addr *ctx,
 	enum verdict verdict;
 
 	verdict = pick_backend(ctx, request->cookie, &request->to, hook_family, &request->frontend,
-			       &choice);
+			       0, &choice);
 	if (unlikely(verdict != TRANSLATED))
 		return refuse(verdict);
 	record = claim_way(request->cookie, tags, 0);
@@ -161,6 +161,14 @@ static __always_inline int begin_first_flow(struct bpf_sock_addr *ctx,
 				: begin_elsewhere6(ctx, request, &choice);
 }
 
+/* How many choices were made for a socket, or more; each one raises this. */
+static __always_inline __u64 choices_of(const struct memory *memory)
+{
+	if (memory->more)
+		return memory->more->clock;
+	return memory->record ? NOT_COUNTED : 0;
+}
+
 /* Sends a socket that may remember something to a backend. */
 static __always_inline int begin_next_flow(struct bpf_sock_addr *ctx, const struct request *request,
 					   int hook_family, struct bpf_sock *sk,
@@ -170,7 +178,7 @@ static __always_inline int begin_next_flow(struct bpf_sock_addr *ctx, const stru
 	enum verdict verdict;
 
 	verdict = pick_backend(ctx, request->cookie, &request->to, hook_family, &request->frontend,
-			       &choice);
+			       choices_of(memory), &choice);
 	if (verdict != TRANSLATED)
 		return refuse(verdict);
 	if (!remembers(memory))

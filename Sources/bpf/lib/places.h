@@ -104,9 +104,12 @@ static __always_inline __u32 age_in_more(const struct svc_more_flows *more, __u3
 	return (more->clock - used) & 0x3fffffff;
 }
 
+/* What comes later in the order has more. */
 static __always_inline __u64 order_key(const struct svc_more_flows *more, __u32 at)
 {
-	return (__u64)age_in_more(more, more->used[at]) << 4 | at;
+	__u64 is_unused = ((__u64)more->flow[at].backend_port_be - 1) >> 63;
+
+	return is_unused << 40 | (__u64)age_in_more(more, more->used[at]) << 4 | at;
 }
 
 /*

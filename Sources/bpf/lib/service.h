@@ -39,21 +39,21 @@ struct choice {
 };
 
 /*
- * Counts, and returns how many were counted before; 0 when there is no counter. Atomic although
- * the map is per CPU: with preempt=full another program of the same CPU can come between load
- * and store, and a count would be lost.
+ * Atomic although the map is per CPU: with preempt=full another program of the same CPU can come
+ * between load and store, and a count would be lost.
  */
-static __always_inline __u64 count(void *counters, __u32 service, enum verdict verdict)
+static __always_inline void count(void *counters, __u32 service, enum verdict verdict)
 {
 	struct svc_counters *c = bpf_map_lookup_elem(counters, &service);
 
 	if (!c)
-		return 0;
+		return;
 	if (likely(verdict == TRANSLATED))
-		return __sync_fetch_and_add(&c->translated, 1);
-	if (verdict == DENIED)
-		return __sync_fetch_and_add(&c->denied, 1);
-	return __sync_fetch_and_add(&c->refused, 1);
+		__sync_fetch_and_add(&c->translated, 1);
+	else if (verdict == DENIED)
+		__sync_fetch_and_add(&c->denied, 1);
+	else
+		__sync_fetch_and_add(&c->refused, 1);
 }
 
 /* What was counted as translated was not, after all. */
@@ -65,15 +65,18 @@ static __always_inline void take_back(void *counters, __u32 service)
 		__sync_fetch_and_add(&c->translated, -1);
 }
 
+/* Of a socket whose choices are not counted: how many the processor made for the service is taken. */
+#define NOT_COUNTED (~0ull)
+
 /*
  * A number below `limit`, uniform. The mixing function of splitmix64 makes it of what is at hand
- * and never comes twice: the socket, how many choices this processor has made for the service,
- * and the time. The kernel's generator would touch memory of its own, which costs as much as
- * all the rest of the choice.
+ * and never comes twice: the socket, which of its choices this is, and the time. The kernel's
+ * generator would touch memory of its own, which costs as much as all the rest of the choice; so
+ * would a wait for the service's counter.
  */
-static __always_inline __u32 draw(__u64 cookie, __u64 choices, __u32 limit)
+static __always_inline __u32 draw(__u64 cookie, __u64 nth, __u32 limit)
 {
-	__u64 z = cookie * 0x9e3779b97f4a7c15ull + choices + (bpf_jiffies64() << 24);
+	__u64 z = cookie * 0x9e3779b97f4a7c15ull + nth + (bpf_jiffies64() << 24);
 
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
@@ -226,12 +229,12 @@ static __always_inline enum verdict find_frontend(const struct endpoint_address 
 
 static __always_inline enum verdict pick_backend(struct bpf_sock_addr *ctx, __u64 cookie,
 						 const struct endpoint_address *to, int hook_family,
-						 const struct frontend *frontend,
+						 const struct frontend *frontend, __u64 nth,
 						 struct choice *choice)
 {
 	if (hook_family == 4 || is_mapped(to->w))
-		return pick_backend4(ctx, cookie, frontend, choice);
-	return pick_backend6(ctx, cookie, frontend, choice);
+		return pick_backend4(ctx, cookie, frontend, nth, choice);
+	return pick_backend6(ctx, cookie, frontend, nth, choice);
 }
 
 static __always_inline int still_usable(const struct svc_flow *flow, int hook_family)
