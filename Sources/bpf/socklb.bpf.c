@@ -161,14 +161,6 @@ static __always_inline int begin_first_flow(struct bpf_sock_addr *ctx,
 				: begin_elsewhere6(ctx, request, &choice);
 }
 
-/* How many choices were made for a socket, or more; each one raises this. */
-static __always_inline __u64 choices_of(const struct memory *memory)
-{
-	if (memory->more)
-		return memory->more->clock;
-	return memory->record ? NOT_COUNTED : 0;
-}
-
 /* Sends a socket that may remember something to a backend. */
 static __always_inline int begin_next_flow(struct bpf_sock_addr *ctx, const struct request *request,
 					   int hook_family, struct bpf_sock *sk,
@@ -320,22 +312,6 @@ static __always_inline int refuse_guarded(struct bpf_sock_addr *ctx, const struc
 	return result;
 }
 
-/* For a socket that has one flow, all that it remembers; 0 when it is not so simple. */
-static __always_inline int forget_only_flow(struct bpf_sock *sk, const struct request *request,
-					    __u64 tags, int is_connect)
-{
-	__u64 lanes = matching_lanes(request->cookie, tags);
-	struct svc_socket *record;
-
-	if (!lanes)
-		return 0;
-	record = record_at(request->cookie, way_of_lane(lanes));
-	if (!record || record->cookie != request->cookie || record->flow.service & SVC_FLOW_MORE)
-		return 0;
-	forget_flow(&record->flow, &request->to, is_connect, sk->state == BPF_TCP_ESTABLISHED);
-	return 1;
-}
-
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family)
 {
 	struct request request = {};
@@ -364,7 +340,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 		return connect_traced(ctx, &request, hook_family);
 	if (verdict == NOT_A_SERVICE) {
 		if (likely(has_nothing(request.cookie, word_of(tags))) ||
-		    forget_only_flow(sk, &request, word_of(tags), 1))
+		    forget_only_flow(sk, request.cookie, word_of(tags), &request.to, 1))
 			return ALLOW;
 		/* IPv6: the stack of Linux 6.1 is too small for both ways in one program. */
 	} else if (hook_family == 4 && likely(has_nothing(request.cookie, word_of(tags)))) {
@@ -422,7 +398,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 		return send_traced(ctx, &request, hook_family);
 	if (verdict == NOT_A_SERVICE) {
 		if (likely(has_nothing(request.cookie, word_of(tags))) ||
-		    forget_only_flow(sk, &request, word_of(tags), 0))
+		    forget_only_flow(sk, request.cookie, word_of(tags), &request.to, 0))
 			return ALLOW;
 	} else if (hook_family == 6) {
 		return allow_or_deny(send_again6(ctx, &request));

@@ -65,14 +65,11 @@ static __always_inline void take_back(void *counters, __u32 service)
 		__sync_fetch_and_add(&c->translated, -1);
 }
 
-/* Of a socket whose choices are not counted: how many the processor made for the service is taken. */
-#define NOT_COUNTED (~0ull)
-
 /*
  * A number below `limit`, uniform. The mixing function of splitmix64 makes it of what is at hand
- * and never comes twice: the socket, which of its choices this is, and the time. The kernel's
- * generator would touch memory of its own, which costs as much as all the rest of the choice; so
- * would a wait for the service's counter.
+ * and never comes twice: the socket, which of its choices this is (for NOT_COUNTED: how many this
+ * processor has made for the service), and the time. The kernel's generator would touch memory of
+ * its own, which costs as much as all the rest of the choice; so would a wait for the counter.
  */
 static __always_inline __u32 draw(__u64 cookie, __u64 nth, __u32 limit)
 {

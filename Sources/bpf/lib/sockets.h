@@ -11,6 +11,9 @@
 #include "records.h"
 
 #define AF_INET6 10
+/* Where no number of the socket's own tells its choices apart. */
+#define NOT_COUNTED (~0ull)
+
 /* What there is of one socket, found once per hook. */
 struct memory {
 	struct svc_socket *record;
@@ -50,6 +53,14 @@ static __always_inline int remembers(const struct memory *memory)
 	/* Else clang may OR the two pointers, which the verifier does not allow. */
 	barrier_var(more);
 	return more != 0;
+}
+
+/* Which of the socket's choices the next one is, or more: no two of them have the same number. */
+static __always_inline __u64 choices_of(const struct memory *memory)
+{
+	if (memory->more)
+		return memory->more->clock;
+	return memory->record ? NOT_COUNTED : 0;
 }
 
 static __always_inline int make_more(struct bpf_sock *sk, struct memory *memory)
@@ -147,6 +158,22 @@ static __noinline int forget_flows_to(struct bpf_sock *sk, struct memory *memory
 	if (memory->more)
 		forget_in_more(memory->more, to, is_connect, is_connected);
 	return 0;
+}
+
+/* The same for a socket that has one flow and no more; 0 when it is not so simple. */
+static __always_inline int forget_only_flow(struct bpf_sock *sk, __u64 cookie, __u64 tags,
+					    const struct endpoint_address *to, int is_connect)
+{
+	__u64 lanes = matching_lanes(cookie, tags);
+	struct svc_socket *record;
+
+	if (!lanes)
+		return 0;
+	record = record_at(cookie, way_of_lane(lanes));
+	if (!record || record->cookie != cookie || record->flow.service & SVC_FLOW_MORE)
+		return 0;
+	forget_flow(&record->flow, to, is_connect, sk->state == BPF_TCP_ESTABLISHED);
+	return 1;
 }
 
 /*
