@@ -56,6 +56,19 @@ static long overwrite_step(__u32 i, struct overwriting *overwriting)
 	return 0;
 }
 
+static __always_inline void copy_places(struct svc_more_flows *to,
+					const struct svc_more_flows *from)
+{
+	to->record_used = from->record_used;
+	to->clock = from->clock;
+	for (int i = 0; i < SVC_MORE_FLOWS / 8; i++) {
+		to->vip_tags[i] = from->vip_tags[i];
+		to->backend_tags[i] = from->backend_tags[i];
+	}
+	to->connected = from->connected;
+	to->recency = from->recency;
+}
+
 /* Both programs that know the old map and programs that know the new one have used the socket. */
 static long merge_step(__u32 i, struct overwriting *overwriting)
 {
@@ -66,10 +79,12 @@ static long merge_step(__u32 i, struct overwriting *overwriting)
 		return 0;
 	copy_words(vip.w, flow.vip_be);
 	vip.port_be = flow.vip_port_be;
-	/* What the new ones have chosen for this VIP is in force. */
-	if (find_flow_in_more(overwriting->to, &vip, 0) != NOWHERE)
+	/* What the new ones have chosen for this VIP, or as the socket's peer, is in force. */
+	if (find_flow_in_more(overwriting->to, &vip) != NOWHERE ||
+	    (flow.service & SVC_FLOW_CONNECTED &&
+	     find_connected_in_more(overwriting->to) != NOWHERE))
 		flow.service |= SVC_FLOW_PAST;
-	put_in_more(overwriting->to, &flow);
+	put_in_more(overwriting->to, &flow, 0);
 	return 0;
 }
 
@@ -92,8 +107,7 @@ int move_stored(struct bpf_iter__bpf_sk_storage_map *ctx)
 		if (!work.to)
 			return NEXT;
 		bpf_loop(SVC_MORE_FLOWS, overwrite_step, &work, 0);
-		work.to->record_used = from->record_used;
-		work.to->clock = from->clock;
+		copy_places(work.to, from);
 		return NEXT;
 	}
 	from = bpf_map_lookup_elem(&merging, &cookie);
@@ -101,7 +115,9 @@ int move_stored(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return NEXT;
 	work.from = from;
 	work.to = bpf_sk_storage_get(&more_flows, sk, from, BPF_SK_STORAGE_GET_F_CREATE);
-	if (work.to)
-		bpf_loop(SVC_MORE_FLOWS, merge_step, &work, 0);
+	if (!work.to)
+		return NEXT;
+	know_places(work.to);
+	bpf_loop(SVC_MORE_FLOWS, merge_step, &work, 0);
 	return NEXT;
 }

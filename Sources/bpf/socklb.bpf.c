@@ -147,7 +147,7 @@ static __always_inline int begin_first_flow(struct bpf_sock_addr *ctx,
 	enum verdict verdict;
 
 	verdict = pick_backend(ctx, request->cookie, &request->to, hook_family, &request->frontend,
-			       &choice);
+			       0, &choice);
 	if (unlikely(verdict != TRANSLATED))
 		return refuse(verdict);
 	record = claim_way(request->cookie, tags, 0);
@@ -170,7 +170,7 @@ static __always_inline int begin_next_flow(struct bpf_sock_addr *ctx, const stru
 	enum verdict verdict;
 
 	verdict = pick_backend(ctx, request->cookie, &request->to, hook_family, &request->frontend,
-			       &choice);
+			       choices_of(memory), &choice);
 	if (verdict != TRANSLATED)
 		return refuse(verdict);
 	if (!remembers(memory))
@@ -199,8 +199,8 @@ static __always_inline int connect_again(struct bpf_sock_addr *ctx, const struct
 	if (remembers(&memory)) {
 		is_connected = !(request->flags & SVC_FLOW_TCP) && sk->state == BPF_TCP_ESTABLISHED;
 		memory.at = find_connected(&memory);
-		memory.keep_old = is_connected;
 		peer = flow_at(&memory, memory.at);
+		memory.keep_old = is_connected && !was_refused(sk, &memory, peer);
 		/* A UDP socket connected to this VIP that asks for it again stays where it is. */
 		if (peer && is_connected && flow_is_to(peer, &request->to) &&
 		    service_of(peer) == request->frontend.target >> 32 &&
@@ -315,10 +315,11 @@ static __always_inline int refuse_guarded(struct bpf_sock_addr *ctx, const struc
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family)
 {
 	struct request request = {};
+	struct bpf_sock *sk = ctx->sk;
 	struct svc_socket_tags *tags;
 	enum verdict verdict;
 
-	if (!ctx->sk)
+	if (!sk)
 		return ALLOW;
 	read_address(ctx, hook_family, &request.to);
 	verdict = find_frontend(&request.to, hook_family, ctx->protocol, &request.frontend);
@@ -337,12 +338,13 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 						     : SVC_FLOW_CONNECTED | SVC_FLOW_TCP;
 	if (verdict == TRANSLATED && is_traced())
 		return connect_traced(ctx, &request, hook_family);
-	if (likely(has_nothing(request.cookie, word_of(tags)))) {
-		if (verdict == NOT_A_SERVICE)
+	if (verdict == NOT_A_SERVICE) {
+		if (likely(has_nothing(request.cookie, word_of(tags))) ||
+		    forget_only_flow(sk, request.cookie, word_of(tags), &request.to, 1))
 			return ALLOW;
 		/* IPv6: the stack of Linux 6.1 is too small for both ways in one program. */
-		if (hook_family == 4)
-			return begin_first_flow(ctx, &request, hook_family, tags);
+	} else if (hook_family == 4 && likely(has_nothing(request.cookie, word_of(tags)))) {
+		return begin_first_flow(ctx, &request, hook_family, tags);
 	}
 	return allow_or_deny(hook_family == 4 ? connect_again4(ctx, &request)
 					      : connect_again6(ctx, &request));
@@ -395,7 +397,8 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	if (verdict == TRANSLATED && is_traced())
 		return send_traced(ctx, &request, hook_family);
 	if (verdict == NOT_A_SERVICE) {
-		if (likely(has_nothing(request.cookie, word_of(tags))))
+		if (likely(has_nothing(request.cookie, word_of(tags))) ||
+		    forget_only_flow(sk, request.cookie, word_of(tags), &request.to, 0))
 			return ALLOW;
 	} else if (hook_family == 6) {
 		return allow_or_deny(send_again6(ctx, &request));

@@ -77,7 +77,7 @@ struct KernelTests {
 
 let allTests: [KernelTest] =
   connectTests + refusalTests + datagramTests + threadTests + stickyTests + memoryTests
-  + reconnectTests
+  + reconnectTests + rotationTests
   + choiceTests + largeTableTests + updateTests + residentTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
   + keyTests

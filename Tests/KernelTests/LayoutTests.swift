@@ -182,6 +182,8 @@ private let layouts: [BTFStruct] = [
     svc_more_flows.self,
     [
       ("flow", \.flow), ("used", \.used), ("record_used", \.record_used), ("clock", \.clock),
+      ("vip_tags", \.vip_tags), ("backend_tags", \.backend_tags), ("recency", \.recency),
+      ("connected", \.connected), ("zero", \.zero),
     ]),
   layout(svc_tracing.self, [("until", \.until), ("tracer", \.tracer)]),
   layout(

@@ -65,8 +65,8 @@ final class StorageCarrier {
     var merged: [(key: [UInt8], value: [UInt8])] = []
     for (cookie, bytes) in changed {
       let value = try converted(bytes)
-      if let there = known[cookie], there != value {
-        if let before = carried[cookie], try converted(before) == there {
+      if let there = known[cookie].map(flows(of:)), there != flows(of: value) {
+        if let before = carried[cookie], flows(of: try converted(before)) == there {
           replaced.append((cookie, value))
         } else {
           merged.append((cookie, value))
@@ -84,6 +84,11 @@ final class StorageCarrier {
 
   private func converted(_ bytes: [UInt8]) throws(DataplaneError) -> [UInt8] {
     do { return try change.value.converted(bytes) } catch { throw change.failure(error.member) }
+  }
+
+  /// Without the members that only say where something is: programs find that out by themselves.
+  private func flows(of value: [UInt8]) -> ArraySlice<UInt8> {
+    value.prefix(change.newTypes.value.member("vip_tags")?.offset ?? value.count)
   }
 
   private func run(

@@ -1,140 +1,96 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Flows, and the walks over the many of one socket: functions that the verifier checks once, for
- * sockets that are few. bpf_loop keeps it from trying every way through sixteen rounds.
+ * The many flows of one socket: functions that the verifier checks once, for sockets that are few.
  */
 #pragma once
 
-#include "address.h"
-#include "records.h"
+#include "flow.h"
+#include "places.h"
 
 /* Where a flow is: an index into more_flows, or one of these. */
 #define IN_RECORD SVC_MORE_FLOWS
 #define NOWHERE (-1)
 
-static __always_inline int flow_is_to(const struct svc_flow *flow,
-				      const struct endpoint_address *vip)
+/* The current flow that goes to `vip`. */
+__noinline int find_flow_in_more(struct svc_more_flows *more, const struct endpoint_address *vip)
 {
-	return flow->vip_port_be == vip->port_be && same_words(flow->vip_be, vip->w);
-}
+	__u32 places;
 
-static __always_inline int flow_is_from(const struct svc_flow *flow,
-					const struct endpoint_address *backend)
-{
-	return flow->backend_port_be == backend->port_be &&
-	       same_words(flow->backend_be, backend->w);
-}
-
-static __always_inline int flow_is_used(const struct svc_flow *flow)
-{
-	return flow->backend_port_be != 0;
-}
-
-static __always_inline int flow_is_current(const struct svc_flow *flow)
-{
-	return flow_is_used(flow) && !(flow->service & SVC_FLOW_PAST);
-}
-
-static __always_inline __u32 service_of(const struct svc_flow *flow)
-{
-	return flow->service & SVC_FLOW_SERVICE_MASK;
-}
-
-static __always_inline int same_way(const struct svc_flow *a, const struct svc_flow *b)
-{
-	return a->vip_port_be == b->vip_port_be && a->backend_port_be == b->backend_port_be &&
-	       same_words(a->vip_be, b->vip_be) && same_words(a->backend_be, b->backend_be);
-}
-
-struct walk {
-	struct svc_more_flows *more;
-	const struct endpoint_address *address;
-	const struct svc_flow *flow;
-	__u32 flags;
-	__u32 best;
-	int found;
-};
-
-static long find_flow_step(__u32 i, struct walk *walk)
-{
-	struct svc_flow *flow = &walk->more->flow[i % SVC_MORE_FLOWS];
-
-	if (!flow_is_current(flow) || (flow->service & walk->flags) != walk->flags)
-		return 0;
-	if (walk->address && !flow_is_to(flow, walk->address))
-		return 0;
-	walk->found = i;
-	return 1;
-}
-
-/* The current flow with these flags that goes to `vip`; to anywhere, if that is 0. */
-__noinline int find_flow_in_more(struct svc_more_flows *more, const struct endpoint_address *vip,
-				 __u32 flags)
-{
-	struct walk walk = {.more = more, .address = vip, .flags = flags, .found = NOWHERE};
-
-	if (!more)
+	if (!more || !vip)
 		return NOWHERE;
-	bpf_loop(SVC_MORE_FLOWS, find_flow_step, &walk, 0);
-	return walk.found;
-}
+	places = places_with(more->vip_tags, tag_of_address(vip->w, vip->port_be));
+	FOR_EACH_PLACE(i, places)
+	{
+		__u32 at = first_of(places);
+		struct svc_flow *flow = &more->flow[at % SVC_MORE_FLOWS];
 
-static long same_way_step(__u32 i, struct walk *walk)
-{
-	struct svc_flow *flow = &walk->more->flow[i % SVC_MORE_FLOWS];
-
-	if (!flow_is_used(flow) || !same_way(flow, walk->flow))
-		return 0;
-	walk->found = i;
-	return 1;
-}
-
-/* How long a flow was not used, in uses of others. */
-static __always_inline __u32 age_in_more(const struct svc_more_flows *more, __u32 used)
-{
-	return (more->clock - used) & 0x3fffffff;
-}
-
-static long place_step(__u32 i, struct walk *walk)
-{
-	struct svc_flow *flow = &walk->more->flow[i % SVC_MORE_FLOWS];
-	__u32 age = age_in_more(walk->more, walk->more->used[i % SVC_MORE_FLOWS]);
-
-	if (!flow_is_used(flow))
-		age |= 0xc0000000;
-	else if (!flow_is_current(flow))
-		age |= 0x80000000;
-	if (age >= walk->best) {
-		walk->best = age;
-		walk->found = i;
+		if (flow_is_current(flow) && flow_is_to(flow, vip))
+			return at;
 	}
-	return 0;
+	return NOWHERE;
 }
 
-/*
- * Puts a flow where the same is already, else into a free place, else into that of a past flow,
- * else, if it is not a past flow itself, into the place that was not used for longest.
- */
-__noinline int put_in_more(struct svc_more_flows *more, const struct svc_flow *flow)
+/* The current flow of connect(). */
+static __always_inline int find_connected_in_more(const struct svc_more_flows *more)
 {
-	struct walk walk = {.more = more, .flow = flow, .found = NOWHERE};
-	__u32 at;
+	__u32 at = more->connected - 1;
+	const struct svc_flow *flow = &more->flow[at % SVC_MORE_FLOWS];
+
+	if (likely(at >= SVC_MORE_FLOWS) || !flow_is_current(flow) ||
+	    !(flow->service & SVC_FLOW_CONNECTED))
+		return NOWHERE;
+	return at;
+}
+
+static __always_inline int same_way_in_more(const struct svc_more_flows *more,
+					    const struct svc_flow *flow, __u64 tag)
+{
+	__u32 places = places_with(more->backend_tags, tag);
+
+	FOR_EACH_PLACE(i, places)
+	{
+		__u32 at = first_of(places);
+		const struct svc_flow *other = &more->flow[at % SVC_MORE_FLOWS];
+
+		if (flow_is_used(other) && same_way(other, flow))
+			return at;
+	}
+	return NOWHERE;
+}
+
+/* `flags`: enum svc_flow_flags that are added. A past flow is put in place of no current one. */
+__noinline int put_in_more(struct svc_more_flows *more, const struct svc_flow *flow, __u32 flags)
+{
+	struct svc_flow *to;
+	__u32 service;
+	__u64 tag;
+	int at;
 
 	if (!more || !flow)
 		return 0;
-	bpf_loop(SVC_MORE_FLOWS, same_way_step, &walk, 0);
-	if (walk.found == NOWHERE)
-		bpf_loop(SVC_MORE_FLOWS, place_step, &walk, 0);
-	at = (__u32)walk.found % SVC_MORE_FLOWS;
-	if (flow_is_current(&more->flow[at])) {
-		if (!flow_is_current(flow))
-			return 0;
-		if (!same_way(&more->flow[at], flow))
+	tag = backend_tag(flow);
+	service = (flow->service | flags) & ~SVC_FLOW_MORE;
+	at = same_way_in_more(more, flow, tag);
+	if (likely(at == NOWHERE)) {
+		at = place_for_more(more);
+		to = &more->flow[(__u32)at % SVC_MORE_FLOWS];
+		if (unlikely(flow_is_current(to))) {
+			if (service & SVC_FLOW_PAST)
+				return 0;
 			count_event(SVC_EVENT_FLOW_GIVEN_UP);
+		}
+		set_tag(more->vip_tags, at, vip_tag(flow));
+		set_tag(more->backend_tags, at, tag);
+	} else {
+		to = &more->flow[(__u32)at % SVC_MORE_FLOWS];
+		if (flow_is_current(to) && service & SVC_FLOW_PAST)
+			return 0;
 	}
-	more->flow[at] = *flow;
-	more->flow[at].service &= ~SVC_FLOW_MORE;
-	more->used[at] = ++more->clock;
+	copy_flow(to, flow);
+	to->service = service;
+	if ((service & (SVC_FLOW_CONNECTED | SVC_FLOW_PAST)) == SVC_FLOW_CONNECTED)
+		more->connected = at + 1;
+	use_place(more, at);
 	return 0;
 }
 
@@ -156,22 +112,27 @@ static __always_inline void forget_flow(struct svc_flow *flow, const struct endp
 	}
 }
 
-static long forget_step(__u32 i, struct walk *walk)
-{
-	forget_flow(&walk->more->flow[i % SVC_MORE_FLOWS], walk->address, walk->flags & 1,
-		    walk->flags & 2);
-	return 0;
-}
-
 __noinline int forget_in_more(struct svc_more_flows *more, const struct endpoint_address *to,
 			      __u32 is_connect, __u32 is_connected)
 {
-	struct walk walk = {.more = more, .address = to};
+	__u32 places;
+	int connected;
 
-	walk.flags = (is_connect ? 1 : 0) | (is_connected ? 2 : 0);
 	if (!more || !to)
 		return 0;
-	bpf_loop(SVC_MORE_FLOWS, forget_step, &walk, 0);
+	connected = find_connected_in_more(more);
+	places = places_with(more->backend_tags, tag_of_address(to->w, to->port_be));
+	if (is_connect && connected >= 0)
+		places |= 1 << connected;
+	FOR_EACH_PLACE(i, places)
+	{
+		__u32 at = first_of(places);
+		struct svc_flow *flow = &more->flow[at % SVC_MORE_FLOWS];
+
+		forget_flow(flow, to, is_connect, is_connected);
+		if (!flow_is_used(flow))
+			free_place(more, at);
+	}
 	return 0;
 }
 
@@ -190,32 +151,29 @@ static __always_inline int may_be_from(const struct svc_flow *flow,
 	return flow_is_used(flow) && flow_is_from(flow, from) && (flow->service & flags) == flags;
 }
 
-static long best_step(__u32 i, struct walk *walk)
-{
-	struct svc_flow *flow = &walk->more->flow[i % SVC_MORE_FLOWS];
-	__u32 rank;
-
-	if (!may_be_from(flow, walk->address, walk->flags))
-		return 0;
-	rank = rank_of(flow, walk->more, walk->more->used[i % SVC_MORE_FLOWS]);
-	if (rank >= walk->best) {
-		walk->best = rank;
-		walk->found = i;
-	}
-	return 0;
-}
-
 /* Where the best flow is that leads to `from` and is no worse than `rank`; else `otherwise`. */
 __noinline int best_in_more(struct svc_more_flows *more, const struct endpoint_address *from,
 			    __u32 flags, __u32 rank, int otherwise)
 {
-	struct walk walk = {
-		.more = more, .address = from, .flags = flags, .best = rank, .found = otherwise};
+	__u32 places;
 
 	if (!more || !from)
 		return otherwise;
-	bpf_loop(SVC_MORE_FLOWS, best_step, &walk, 0);
-	return walk.found;
+	places = places_with(more->backend_tags, tag_of_address(from->w, from->port_be));
+	FOR_EACH_PLACE(i, places)
+	{
+		__u32 at = first_of(places), other;
+		struct svc_flow *flow = &more->flow[at % SVC_MORE_FLOWS];
+
+		if (!may_be_from(flow, from, flags))
+			continue;
+		other = rank_of(flow, more, more->used[at % SVC_MORE_FLOWS]);
+		if (other < rank)
+			continue;
+		rank = other;
+		otherwise = at;
+	}
+	return otherwise;
 }
 
 /* `past_too`: replies that are late may come from there, too. */
@@ -228,21 +186,21 @@ static __always_inline int takes_backend(const struct svc_flow *other, const str
 	       same_words(other->backend_be, flow->backend_be) && !same_way(other, flow);
 }
 
-/*
- * Does another VIP of a socket lead to this backend already? A plain loop: every round ends the
- * same way, so the verifier need not try them all.
- */
-__noinline int backend_is_used(const struct svc_flow *first, struct svc_more_flows *more,
+/* Does another VIP of a socket lead to this backend already? */
+__noinline int backend_is_used(const struct svc_flow *first, const struct svc_more_flows *more,
 			       const struct svc_flow *flow, int past_too)
 {
+	__u32 places;
+
 	if (!flow)
 		return 0;
 	if (first && takes_backend(first, flow, past_too))
 		return 1;
 	if (!more)
 		return 0;
-	for (int i = 0; i < SVC_MORE_FLOWS; i++)
-		if (takes_backend(&more->flow[i], flow, past_too))
-			return 1;
+	places = places_with(more->backend_tags, backend_tag(flow));
+	FOR_EACH_PLACE(i, places)
+	if (takes_backend(&more->flow[first_of(places) % SVC_MORE_FLOWS], flow, past_too))
+		return 1;
 	return 0;
 }

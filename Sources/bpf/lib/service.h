@@ -70,13 +70,13 @@ static __always_inline void take_back(void *counters, __u32 service)
 
 /*
  * A number below `limit`, uniform. The mixing function of splitmix64 makes it of what is at hand
- * and never comes twice: the socket, how many choices this processor has made for the service,
- * and the time. The kernel's generator would touch memory of its own, which costs as much as
- * all the rest of the choice.
+ * and never comes twice: the socket, which of its choices this is (for NOT_COUNTED: how many this
+ * processor has made for the service), and the time. The kernel's generator would touch memory of
+ * its own, which costs as much as all the rest of the choice; so would a wait for the counter.
  */
-static __always_inline __u32 draw(__u64 cookie, __u64 choices, __u32 limit)
+static __always_inline __u32 draw(__u64 cookie, __u64 nth, __u32 limit)
 {
-	__u64 z = cookie * 0x9e3779b97f4a7c15ull + choices + (bpf_jiffies64() << 24);
+	__u64 z = cookie * 0x9e3779b97f4a7c15ull + nth + (bpf_jiffies64() << 24);
 
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
@@ -229,12 +229,12 @@ static __always_inline enum verdict find_frontend(const struct endpoint_address 
 
 static __always_inline enum verdict pick_backend(struct bpf_sock_addr *ctx, __u64 cookie,
 						 const struct endpoint_address *to, int hook_family,
-						 const struct frontend *frontend,
+						 const struct frontend *frontend, __u64 nth,
 						 struct choice *choice)
 {
 	if (hook_family == 4 || is_mapped(to->w))
-		return pick_backend4(ctx, cookie, frontend, choice);
-	return pick_backend6(ctx, cookie, frontend, choice);
+		return pick_backend4(ctx, cookie, frontend, nth, choice);
+	return pick_backend6(ctx, cookie, frontend, nth, choice);
 }
 
 static __always_inline int still_usable(const struct svc_flow *flow, int hook_family)

@@ -298,21 +298,24 @@ __noinline int OF(avoid_taken)(const struct svc_flow *first, struct svc_more_flo
 }
 
 /*
- * Chooses a backend, and counts what becomes of it.
+ * Chooses a backend, and counts what becomes of it. `nth`: see draw().
  *
  * A list is one word, read once; the slots it leads to are not reused before
  * this program has ended (ARCHITECTURE.md, "Publishing a change").
  */
 static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, __u64 cookie,
-						     const struct frontend *frontend,
+						     const struct frontend *frontend, __u64 nth,
 						     struct choice *choice)
 {
 	__u32 service = frontend->target >> 32, list = (__u32)frontend->target;
-	__u64 range, *word;
-	__u32 backends, at;
-	struct svc_counters *counters;
+	struct svc_counters *counter;
 	struct OF(svc_slot) * slot;
+	__u64 range, counted, *word;
+	__u32 backends, at;
 
+	/* Read here and written below: it comes from memory while the slot does. */
+	counter = bpf_map_lookup_elem(&OF(counters), &service);
+	counted = counter ? *(volatile __u64 *)&counter->translated : 0;
 	let_writers_go_on();
 	word = bpf_map_lookup_elem(&OF(lists), &list);
 	range = word ? *(volatile __u64 *)word : 0;
@@ -328,18 +331,11 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 		count_refusal(&OF(totals), service, NO_BACKEND);
 		return frontend->flags & SVC_FRONTEND_DROP ? DROPPED : NO_BACKEND;
 	}
-	/* The slot is asked for before the atomic addition, which waits for what was begun before it. */
-	counters = bpf_map_lookup_elem(&OF(counters), &service);
 	if (unlikely(frontend->flags & SVC_FRONTEND_POLICY))
 		at += OF(choose_by_policy)(ctx, service, range, (struct frontend *)frontend);
 	else
-		at += draw(cookie, counters ? *(volatile __u64 *)&counters->translated : 0,
-			   backends);
+		at += draw(cookie, nth == NOT_COUNTED ? counted : nth, backends);
 	slot = bpf_map_lookup_elem(&OF(slots), &at);
-	if (slot)
-		*(volatile __u32 *)&slot->endpoint;
-	if (counters)
-		__sync_fetch_and_add(&counters->translated, 1);
 	if (!slot)
 		return NO_BACKEND;
 	OF(copy_backend)(choice->w, slot);
@@ -347,6 +343,8 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 	choice->service = service;
 	choice->endpoint = slot->endpoint;
 	choice->generation = slot->generation;
+	if (likely(counter))
+		__sync_fetch_and_add(&counter->translated, 1);
 	return TRANSLATED;
 }
 

@@ -11,6 +11,9 @@
 #include "records.h"
 
 #define AF_INET6 10
+/* Where no number of the socket's own tells its choices apart. */
+#define NOT_COUNTED (~0ull)
+
 /* What there is of one socket, found once per hook. */
 struct memory {
 	struct svc_socket *record;
@@ -34,8 +37,10 @@ static __always_inline void recall(struct bpf_sock *sk, __u64 cookie,
 		has_more = memory->record->flow.service & SVC_FLOW_MORE;
 	else
 		has_more = *(volatile __u8 *)&tags->was_full;
-	if (unlikely(has_more))
+	if (unlikely(has_more)) {
 		memory->more = bpf_sk_storage_get(&more_flows, sk, 0, 0);
+		know_places(memory->more);
+	}
 }
 
 static __always_inline int remembers(const struct memory *memory)
@@ -50,10 +55,19 @@ static __always_inline int remembers(const struct memory *memory)
 	return more != 0;
 }
 
+/* Which of the socket's choices the next one is, or more: no two of them have the same number. */
+static __always_inline __u64 choices_of(const struct memory *memory)
+{
+	if (memory->more)
+		return memory->more->clock;
+	return memory->record ? NOT_COUNTED : 0;
+}
+
 static __always_inline int make_more(struct bpf_sock *sk, struct memory *memory)
 {
 	if (!memory->more) {
 		memory->more = bpf_sk_storage_get(&more_flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		know_places(memory->more);
 		if (memory->more && memory->record)
 			memory->record->flow.service |= SVC_FLOW_MORE;
 	}
@@ -62,11 +76,15 @@ static __always_inline int make_more(struct bpf_sock *sk, struct memory *memory)
 
 static __always_inline struct svc_flow *flow_at(struct memory *memory, int at)
 {
+	__u32 place = at;
+
 	if (at == IN_RECORD)
 		return memory->record ? &memory->record->flow : 0;
 	if (at < 0 || at >= SVC_MORE_FLOWS || !memory->more)
 		return 0;
-	return &memory->more->flow[at];
+	/* Else clang leaves out what tells the verifier the same. */
+	barrier_var(place);
+	return &memory->more->flow[place % SVC_MORE_FLOWS];
 }
 
 /* Notes that the flow at this place is the one used last. */
@@ -74,11 +92,10 @@ static __always_inline void touch(struct memory *memory, int at)
 {
 	if (!memory->more)
 		return;
-	memory->more->clock++;
 	if (at == IN_RECORD)
-		memory->more->record_used = memory->more->clock;
+		memory->more->record_used = ++memory->more->clock;
 	else if (at >= 0 && at < SVC_MORE_FLOWS)
-		memory->more->used[at] = memory->more->clock;
+		use_place(memory->more, at);
 }
 
 /* Where datagrams to this VIP go now. */
@@ -87,16 +104,16 @@ static __always_inline int find_flow(struct memory *memory, const struct endpoin
 	if (memory->record && flow_is_current(&memory->record->flow) &&
 	    flow_is_to(&memory->record->flow, vip))
 		return IN_RECORD;
-	return memory->more ? find_flow_in_more(memory->more, vip, 0) : NOWHERE;
+	return memory->more ? find_flow_in_more(memory->more, vip) : NOWHERE;
 }
 
 /* What the last connect() was translated to. The socket may have been disconnected since. */
-static __noinline int find_connected(struct memory *memory)
+static __always_inline int find_connected(struct memory *memory)
 {
 	if (memory->record && flow_is_current(&memory->record->flow) &&
 	    memory->record->flow.service & SVC_FLOW_CONNECTED)
 		return IN_RECORD;
-	return memory->more ? find_flow_in_more(memory->more, 0, SVC_FLOW_CONNECTED) : NOWHERE;
+	return memory->more ? find_connected_in_more(memory->more) : NOWHERE;
 }
 
 /*
@@ -106,29 +123,28 @@ static __noinline int find_connected(struct memory *memory)
 static __noinline int remember(struct bpf_sock *sk, struct memory *memory,
 			       const struct svc_flow *flow)
 {
-	struct svc_flow *old, past;
+	struct svc_flow *old;
 
 	if (memory->at == NOWHERE && memory->record && !flow_is_current(&memory->record->flow))
 		memory->at = IN_RECORD;
 	old = flow_at(memory, memory->at);
-	if (!old) {
-		if (!make_more(sk, memory)) {
-			count_event(SVC_EVENT_NO_MEMORY);
-			return 0;
-		}
-		put_in_more(memory->more, flow);
+	if (memory->at == IN_RECORD && old) {
+		if (memory->keep_old && flow_is_used(old) && !same_way(old, flow) &&
+		    make_more(sk, memory))
+			put_in_more(memory->more, old, SVC_FLOW_PAST);
+		*old = *flow;
+		if (memory->more)
+			old->service |= SVC_FLOW_MORE;
+		touch(memory, IN_RECORD);
 		return 1;
 	}
-	past = *old;
-	*old = *flow;
-	if (memory->at == IN_RECORD && memory->more)
-		old->service |= SVC_FLOW_MORE;
-	touch(memory, memory->at);
-	if (!memory->keep_old || !flow_is_used(&past) || same_way(&past, flow))
-		return 1;
-	past.service |= SVC_FLOW_PAST;
-	if (make_more(sk, memory))
-		put_in_more(memory->more, &past);
+	if (!make_more(sk, memory)) {
+		count_event(SVC_EVENT_NO_MEMORY);
+		return 0;
+	}
+	if (old)
+		leave_place(memory->more, memory->at, memory->keep_old);
+	put_in_more(memory->more, flow, 0);
 	return 1;
 }
 
@@ -142,6 +158,22 @@ static __noinline int forget_flows_to(struct bpf_sock *sk, struct memory *memory
 	if (memory->more)
 		forget_in_more(memory->more, to, is_connect, is_connected);
 	return 0;
+}
+
+/* The same for a socket that has one flow and no more; 0 when it is not so simple. */
+static __always_inline int forget_only_flow(struct bpf_sock *sk, __u64 cookie, __u64 tags,
+					    const struct endpoint_address *to, int is_connect)
+{
+	__u64 lanes = matching_lanes(cookie, tags);
+	struct svc_socket *record;
+
+	if (!lanes)
+		return 0;
+	record = record_at(cookie, way_of_lane(lanes));
+	if (!record || record->cookie != cookie || record->flow.service & SVC_FLOW_MORE)
+		return 0;
+	forget_flow(&record->flow, to, is_connect, sk->state == BPF_TCP_ESTABLISHED);
+	return 1;
 }
 
 /*
@@ -177,6 +209,30 @@ static __always_inline int is_peer(struct bpf_sock *sk, const struct svc_flow *f
 		return is_mapped(flow->backend_be) && sk->dst_ip4 == flow->backend_be[3];
 	return sk->dst_ip6[0] == flow->backend_be[0] && sk->dst_ip6[1] == flow->backend_be[1] &&
 	       sk->dst_ip6[2] == flow->backend_be[2] && sk->dst_ip6[3] == flow->backend_be[3];
+}
+
+/* Did the kernel refuse the connect() that led to `flow`? Then the socket has its former peer. */
+static __noinline int refused_for(struct bpf_sock *sk, struct svc_more_flows *more)
+{
+	struct endpoint_address peer = {.w = {0, 0, MAPPED_PREFIX, sk->dst_ip4}};
+
+	/* Else clang may choose between two offsets, which the verifier does not allow. */
+	barrier_var(peer.w[3]);
+	peer.port_be = sk->dst_port;
+	if (sk->family == AF_INET6) {
+		peer.w[0] = sk->dst_ip6[0];
+		peer.w[1] = sk->dst_ip6[1];
+		peer.w[2] = sk->dst_ip6[2];
+		peer.w[3] = sk->dst_ip6[3];
+	}
+	return best_in_more(more, &peer, SVC_FLOW_CONNECTED, 0, NOWHERE) != NOWHERE;
+}
+
+static __always_inline int was_refused(struct bpf_sock *sk, struct memory *memory,
+				       const struct svc_flow *flow)
+{
+	return flow && unlikely(!is_peer(sk, flow)) && memory->more &&
+	       refused_for(sk, memory->more);
 }
 
 /*

@@ -154,7 +154,7 @@ import Testing
     #expect(MemoryLayout<svc_header>.size == 64)
     #expect(MemoryLayout<svc_flow>.size == 56)
     #expect(MemoryLayout<svc_socket>.size == 64)
-    #expect(MemoryLayout<svc_more_flows>.size == 968)
+    #expect(MemoryLayout<svc_more_flows>.size == 1016)
     #expect(MemoryLayout<svc_header>.offset(of: \.generation) == 8)
     #expect(MemoryLayout<svc_service>.offset(of: \.text) == 12)
     #expect(MemoryLayout<svc_slot6>.offset(of: \.generation) == 24)

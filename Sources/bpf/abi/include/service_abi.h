@@ -32,6 +32,7 @@
 #define SVC_TEXT_SIZE 20
 #define SVC_TEST_MEMBER(type) type test_member;
 #define SVC_TEST_TYPE(type, other) other
+#define recency test_recency /* so it is found out anew after each migration of a test */
 #endif
 
 /* How many translations a socket remembers beyond the one in its record; a power of two. */
@@ -398,13 +399,23 @@ struct svc_socket_tags {
 
 /*
  * more_flows: SK_STORAGE: what does not fit into the socket's record, or all of it when the
- * set was full.
+ * set was full. The members after `clock` say where something is in those before (lib/places.h).
  */
 struct svc_more_flows {
 	struct svc_flow flow[SVC_MORE_FLOWS];
 	__u32 used[SVC_MORE_FLOWS]; /* what `clock` was when it was last sent through */
 	__u32 record_used;	    /* the same for the flow in `sockets` */
 	__u32 clock;
+	/* Per place 128 + seven bits of a hash, of the VIP and of the backend; 0: no flow. */
+	__u64 vip_tags[SVC_MORE_FLOWS / 8];
+	__u64 backend_tags[SVC_MORE_FLOWS / 8];
+	/*
+	 * Places, four bits each, the one used last lowest; those without a flow highest. 0: what
+	 * this and the members around it say is not known yet.
+	 */
+	__u64 recency;
+	__u32 connected; /* 1 + the place where the current flow of connect() is, if it is in one */
+	__u32 zero;
 };
 
 /*
