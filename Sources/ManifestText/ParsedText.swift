@@ -26,6 +26,23 @@ public func parseManifest(_ bytes: [UInt8], limits: TextLimits = .default) -> Pa
   return json.end == .otherThanJSON ? readYAML(bytes, from: start, limits: limits) : json.parsed
 }
 
+/// The two ways to read YAML, for the test that they lead to the same.
+package enum YAMLReading {
+  /// - Parameter throughEvents: reads all of it through libyaml.
+  package static func read(_ bytes: [UInt8], throughEvents: Bool = false) -> ParsedText {
+    readYAML(bytes, from: 0, limits: .default, throughEvents: throughEvents)
+  }
+
+  /// Whether libyaml is not needed for any document.
+  package static func isBlockStyle(_ bytes: [UInt8]) -> Bool {
+    var builder = TreeBuilder(source: bytes, limits: .default)
+    return YAMLParts(bytes, from: 0).allSatisfy { part in
+      part.bad == nil && builder.beginDocument(part.document)
+        && (part.isEmpty || BlockYAMLReader.read(part, of: bytes, into: &builder))
+    }
+  }
+}
+
 func isBlank(_ byte: UInt8) -> Bool {
   byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09
 }

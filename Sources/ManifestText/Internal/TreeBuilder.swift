@@ -208,11 +208,14 @@ struct TreeBuilder {
 
   /// Counts a complete value as a child of the container it stands in.
   private mutating func attach(_ record: Int, height: Int, size: Int) throws(TextFailure) {
-    guard let last = frames.indices.last else { return }
-    let isKey = frames[last].expectsKey
-    frames[last].count += 1
-    frames[last].size += size
-    if height >= frames[last].height { frames[last].height = height + 1 }
+    let last = frames.count - 1
+    guard last >= 0 else { return }
+    var frame = frames[last]
+    let isKey = frame.expectsKey
+    frame.count += 1
+    frame.size += size
+    if height >= frame.height { frame.height = height + 1 }
+    frames[last] = frame
     if isKey { try addKey(record, to: last) }
   }
 }

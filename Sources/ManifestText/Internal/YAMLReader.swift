@@ -1,8 +1,12 @@
 import CYaml
 
-/// Reads YAML documents through libyaml's events.
-func readYAML(_ bytes: [UInt8], from start: Int, limits: TextLimits) -> ParsedText {
-  var builder = TreeBuilder(limits: limits)
+/// Reads YAML documents, what is unusual through libyaml's events.
+///
+/// - Parameter throughEvents: reads all of it so, to compare.
+func readYAML(
+  _ bytes: [UInt8], from start: Int, limits: TextLimits, throughEvents: Bool = false
+) -> ParsedText {
+  var builder = TreeBuilder(source: bytes, limits: limits)
   builder.reserve(forBytes: bytes.count)
   builder.text.reserveCapacity(bytes.count / 2)
   for part in YAMLParts(bytes, from: start) {
@@ -13,7 +17,9 @@ func readYAML(_ bytes: [UInt8], from start: Int, limits: TextLimits) -> ParsedTe
     }
     if part.isEmpty { continue }
     do throws(TextFailure) {
-      try readPart(part, of: bytes, into: &builder)
+      if throughEvents || !BlockYAMLReader.read(part, of: bytes, into: &builder) {
+        try readPart(part, of: bytes, into: &builder)
+      }
       builder.endDocument()
     } catch {
       builder.abandonDocument(error)
