@@ -24,17 +24,29 @@ public func decodeManifests(_ files: [ManifestFile]) -> DecodedManifests {
   return decoder.result
 }
 
+/// An object that socklb has written itself, from its canonical JSON; nil when it is none.
+public func decodeObject(_ json: [UInt8]) -> KubernetesObject? {
+  var decoder = ManifestDecoder(needsJSON: false)
+  decoder.decode(ManifestFile(name: "objects", bytes: json))
+  return decoder.result.objects.first?.object
+}
+
 /// Goes through files, documents and lists, and hands single objects to `ObjectDecoder`.
 private struct ManifestDecoder {
   /// So many errors of one file are printed; the others are counted.
   static let maxErrors = 1000
 
   var result = DecodedManifests()
+  /// False: `ManifestObject.json` stays empty.
+  private let needsJSON: Bool
+  private var writer = CanonicalJSONWriter()
   private var places: [ObjectID: Int] = [:]
   private var file = ""
   private var diagnostics: [Diagnostic] = []
   private var errorCount = 0
   private var sawSomething = false
+
+  init(needsJSON: Bool = true) { self.needsJSON = needsJSON }
 
   mutating func decode(_ input: ManifestFile) {
     file = input.name
@@ -133,10 +145,10 @@ private struct ManifestDecoder {
       return
     }
     guard let object = decoder.decode(node, as: known) else { return }
-    let edits = canonicalEdits(node, object, kind: nodeKind, apiVersion: nodeVersion)
+    let json = needsJSON ? canonicalJSON(node, object, kind: nodeKind, apiVersion: nodeVersion) : []
     keep(
       ManifestObject(
-        object: object, json: canonicalJSON(of: node, editing: edits),
+        object: object, json: json,
         origin: ManifestObject.Origin(file: file, document: document, line: node.line)),
       &decoder, node)
   }
@@ -181,9 +193,9 @@ private struct ManifestDecoder {
 
   // MARK: Objects
 
-  private func canonicalEdits(
+  private mutating func canonicalJSON(
     _ node: TextNode, _ object: KubernetesObject, kind: String?, apiVersion: String?
-  ) -> [TextEdit] {
+  ) -> [UInt8] {
     var edits: [TextEdit] = []
     let metadata = node["metadata"]
     if metadata?["managedFields"] != nil { edits.append(.remove("metadata", "managedFields")) }
@@ -195,7 +207,7 @@ private struct ManifestDecoder {
     }
     if kind == nil { edits.append(.set("kind", to: object.kind.rawValue)) }
     if apiVersion == nil { edits.append(.set("apiVersion", to: object.kind.apiVersion)) }
-    return edits
+    return writer.text(of: node, editing: edits)
   }
 
   /// Keeps an object, unless it is in the input already.

@@ -55,7 +55,9 @@ public struct ObjectMeta: Hashable, Sendable {
 }
 
 /// An object as decoded: only the fields that the rules need.
-public enum KubernetesObject: Hashable, Sendable {
+///
+/// Indirect, because objects are moved about, sorted for one, and have many references each.
+public indirect enum KubernetesObject: Hashable, Sendable {
   case service(Service)
   case endpointSlice(EndpointSlice)
   case endpoints(Endpoints)

@@ -40,14 +40,16 @@ struct Apply: ParsableCommand {
       let objects = try Change.decode(manifests)
       let session =
         dryRun
-        ? nil : try WriteSession(common, node: node, history: history, mayStartAnew: prune)
+        ? nil
+        : try WriteSession(
+          common, node: node, history: history, mayStartAnew: prune, reusing: objects)
       if prune && !allowEmpty && !objects.contains(where: { $0.object.kind == .service }) {
         Output.error(
           "--prune would remove every Service, because the input has none; "
             + "--allow-empty does it all the same")
         throw Exit.failure
       }
-      let known = try session?.known ?? knownForDryRun()
+      let known = try session?.known ?? knownForDryRun(objects)
       let options = try session?.options ?? optionsForDryRun()
       let change = try Change(known, options: options) { known in
         known.merge(
@@ -62,9 +64,11 @@ struct Apply: ParsableCommand {
   }
 
   /// What is known, as far as this user may read it.
-  private func knownForDryRun() throws(DataplaneError) -> KnownObjects {
+  private func knownForDryRun(
+    _ decoded: [ManifestObject]
+  ) throws(DataplaneError) -> KnownObjects {
     do {
-      let (known, bytes) = try KnownStore.load(common.stateDirectory)
+      let (known, bytes) = try KnownStore.load(common.stateDirectory, reusing: decoded)
       if bytes == nil && Dataplane.isAttached(pin: common.pin) {
         Output.message(
           "note: \(common.state) has no known objects although something is attached at "

@@ -59,10 +59,11 @@ struct WriteSession {
   private let keptSettings: [String: String]
   private let settings: [String: String]
 
+  /// - Parameter decoded: objects that were read already, and may be known.
   /// - Throws: when nothing is attached, or the pins belong to another state.
   init(
     _ common: CommonOptions, node: NodeOptions? = nil, history: HistoryOptions? = nil,
-    mayStartAnew: Bool = false
+    mayStartAnew: Bool = false, reusing decoded: [ManifestObject] = []
   ) throws(DataplaneError) {
     self.common = common
     try Capabilities.checkWriting()
@@ -84,7 +85,7 @@ struct WriteSession {
       current = finished
     }
     dataplane = current
-    (known, knownBytes) = try KnownStore.load(state)
+    (known, knownBytes) = try KnownStore.load(state, reusing: decoded)
     // attach has written it, if only without an object.
     guard knownBytes != nil || mayStartAnew else {
       throw WriteSession.lostObjects(state)
