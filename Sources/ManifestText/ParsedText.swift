@@ -5,6 +5,14 @@ public struct ParsedText: Sendable {
   public var documents: [TextDocument]
   /// Empty when the whole file is well-formed.
   public var problems: [TextProblem]
+  /// From here on the documents have nothing in common with those before, so that another thread
+  /// may read them without a word shared between the two; nil where all have.
+  package var secondHalf: Int?
+
+  init(documents: [TextDocument], problems: [TextProblem]) {
+    self.documents = documents
+    self.problems = problems
+  }
 }
 
 /// Reads a manifest file: YAML documents, or JSON values one after the other.
@@ -36,7 +44,7 @@ package enum YAMLReading {
   /// Whether libyaml is not needed for any document.
   package static func isBlockStyle(_ bytes: [UInt8]) -> Bool {
     var builder = TreeBuilder(source: bytes, limits: .default)
-    return YAMLParts(bytes, from: 0).allSatisfy { part in
+    return YAMLParts(bytes, from: 0, to: bytes.count).allSatisfy { part in
       part.bad == nil && builder.beginDocument(part.document)
         && (part.isEmpty || BlockYAMLReader.read(part, of: bytes, into: &builder))
     }

@@ -122,6 +122,36 @@ import Testing
     }
   }
 
+  /// Large files are read in two halves, wherever the cut would be and whatever is wrong.
+  @Test(arguments: [
+    "", "# c\n", "%YAML 1.1\n", "...\n", "---\n", "\n", "a: [\n", "a: 1\na: 2\n", "x: \u{1}\n",
+    "---\n# c\n", "...\n# c\n%TAG ! tag:x,2000:\n", "a: |\n  x\n ---\n",
+  ])
+  func halvesAreReadAsAWhole(between: String) {
+    let document = Self.documents[0].split(separator: "---\n")[1] + "\n# comment\n#\nlast: x\n"
+    for count in [900, 901] {
+      var text = ""
+      var texts = [String](repeating: "", count: 3)
+      for number in 0..<count {
+        let next = "---\nnumber: \(number)\nagain:\n- x\n" + document
+        text += next
+        texts[0] += (number % 3 == 0 ? between : "") + next
+        texts[1] += (number == 0 ? between : "") + next
+        texts[2] += (number == count - 1 ? between : "") + next
+      }
+      let half = YAMLReading.read(Array(text.utf8)).secondHalf
+      #expect(half.map { abs($0 - count / 2) < 2 } == true)
+      for text in texts { expectSame(Array(text.utf8)) }
+      // In front of the cut, in it, and behind it.
+      for number in count / 2 - 2...count / 2 + 2 {
+        let at = text.firstRange(of: "---\nnumber: \(number)\n")!.lowerBound
+        var changed = text
+        changed.insert(contentsOf: between, at: at)
+        expectSame(Array(changed.utf8))
+      }
+    }
+  }
+
   private func expectSame(_ bytes: [UInt8]) {
     let parsed = YAMLReading.read(bytes)
     let events = YAMLReading.read(bytes, throughEvents: true)

@@ -17,7 +17,11 @@ public struct CanonicalJSONWriter {
   public mutating func text(of node: TextNode, editing edits: [TextEdit] = []) -> [UInt8] {
     writer.output.removeAll(keepingCapacity: true)
     writer.write(node, edits: edits[...], level: 0)
-    return Array(writer.output[...])
+    // Not Array(writer.output[...]), which would be the same array with all its room.
+    var text: [UInt8] = []
+    text.reserveCapacity(writer.output.count)
+    text.append(contentsOf: writer.output)
+    return text
   }
 }
 

@@ -7,9 +7,14 @@ extension TextArena {
   private func withBytes<Result>(
     _ record: NodeRecord, _ body: (UnsafeBufferPointer<UInt8>) -> Result
   ) -> Result {
-    unsafe (record.has(NodeRecord.inSource) ? source : text).withUnsafeBufferPointer { all in
-      let range = Int(record.start)..<Int(record.start) + Int(record.length)
-      return unsafe body(UnsafeBufferPointer(rebasing: all[range]))
+    let range = Int(record.start)..<Int(record.start) + Int(record.length)
+    if record.has(NodeRecord.inSource) {
+      return unsafe source.withUnsafeBufferPointer { all in
+        unsafe body(UnsafeBufferPointer(rebasing: all[range]))
+      }
+    }
+    return unsafe text.withUnsafeBufferPointer { all in
+      unsafe body(UnsafeBufferPointer(rebasing: all[range]))
     }
   }
 

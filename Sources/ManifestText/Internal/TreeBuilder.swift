@@ -65,12 +65,19 @@ struct TreeBuilder {
     records.reserveCapacity(min(count / 8, limits.nodes))
   }
 
-  consuming func finish() -> ParsedText {
-    let arena = TextArena(records: records, source: source, text: text)
+  /// - Parameters:
+  ///   - linesBefore, documentsBefore: in the file, in front of what was read here.
+  consuming func finish(linesBefore: Int = 0, documentsBefore: Int = 0) -> ParsedText {
+    let arena = TextArena(
+      records: records, source: source, text: text, linesBefore: linesBefore)
     return ParsedText(
-      documents: roots.map { TextDocument(index: $0.document, root: TextNode(arena, $0.record)) },
+      documents: roots.map {
+        TextDocument(index: documentsBefore + $0.document, root: TextNode(arena, $0.record))
+      },
       problems: problems.all)
   }
+
+  var documentCount: Int { roots.count }
 
   // MARK: Documents
 

@@ -17,7 +17,7 @@ public struct TextNode: Sendable {
   public var kind: TextKind { record.kind }
 
   /// 1 for the first line of the file. For what an alias stands for: where it was written.
-  public var line: Int { Int(record.line) }
+  public var line: Int { arena.linesBefore + Int(record.line) }
 
   public var isNull: Bool { kind == .null }
 

@@ -63,10 +63,10 @@ extension KnownObjects {
     decode: (_ json: [UInt8]) -> KubernetesObject? = decodeObject
   ) throws(KnownObjectsError) {
     let (body, checksum) = try KnownObjects.checkedBody(of: bytes)
-    var decoded = SortedObjects(decoded)
+    var decoded = SortedObjects(body.isEmpty ? [] : decoded)
     var line = 1
     var start = body.lowerBound
-    objects.reserveCapacity(max(decoded.count, body.count / 1024))
+    objects.reserveCapacity(body.count / 1024)
     while start < body.upperBound {
       line += 1
       guard let end = bytes[start..<body.upperBound].firstIndex(of: KnownObjects.newline),

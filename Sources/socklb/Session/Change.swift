@@ -1,4 +1,5 @@
 import ArgumentParser
+import ManifestText
 import ServiceDataplane
 import ServiceMaps
 
@@ -112,11 +113,16 @@ struct WriteSession {
   ///   one whose writer was killed.
   func commit(_ change: Change, _ note: HistoryNote) throws(DataplaneError) -> EndedSockets {
     let limits = Limits(settings).capacities ?? dataplane.tables.capacities
-    let (prepared, dataplane, hasGrown) = try dataplane.prepare(change.table, within: limits)
+    // What is to be stored is written while the plan is made.
+    let known = change.known
+    let isStored = change.changes.isChange || knownBytes == nil
+    let before = self.dataplane
+    let (planned, bytes) = inParallel(
+      { plan(before, change.table, within: limits) }, { isStored ? known.encode() : nil })
+    let (prepared, dataplane, hasGrown) = try planned.get()
     if hasGrown { Output.message("grew the maps: room for \(dataplane.tables.capacities)") }
     let state = common.stateDirectory
     let wasUnfinished = dataplane.tables.isUnfinished
-    let bytes = change.changes.isChange || knownBytes == nil ? change.known.encode() : nil
     let entry = entry(of: change, note, bytes, prepared)
     if let entry { try begin(entry) }
     do {
@@ -154,6 +160,18 @@ struct WriteSession {
     // Only memory: the next change tries again.
     try? dataplane.clearAbandonedTraces()
     return endLostSockets(of: dataplane, after: prepared)
+  }
+
+  private typealias Planned = (KernelTables.Preparation, Dataplane, hasGrown: Bool)
+
+  private func plan(
+    _ dataplane: Dataplane, _ table: ServiceTable, within limits: Capacities
+  ) -> Result<Planned, DataplaneError> {
+    do throws(DataplaneError) {
+      return .success(try dataplane.prepare(table, within: limits))
+    } catch {
+      return .failure(error)
+    }
   }
 
   /// What the history is to say; nil when nothing changes.
