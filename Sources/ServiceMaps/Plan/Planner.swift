@@ -82,21 +82,6 @@ public struct Planner {
     }
   }
 
-  /// Moves lists into the gaps in front of them, so that the room behind becomes one piece.
-  /// Empty when there is nothing to gain.
-  public static func compaction(of state: FamilyState) -> FamilyPlan {
-    var plan = FamilyPlan(family: state.family)
-    var free = RangeAllocator(limit: state.capacities.physicalBackends, used: state.lists.values)
-    let lists = state.lists.sorted { $0.value.base > $1.value.base }
-    for (index, range) in lists where range.count > 0 {
-      guard let place = free.allocate(Int(range.count)), place.base < range.base else { continue }
-      plan.slots.append(.init(base: place.base, slots: Array(state.slots(of: index))))
-      plan.publishLists.append(.init(list: index, range: place))
-    }
-    plan.isComplete = false
-    return plan
-  }
-
   /// `frontends` without the deferred service ports, and with what serves their keys now.
   private func postponed(_ frontends: [Frontend]) -> [Frontend] {
     frontends.compactMap { frontend in
@@ -171,33 +156,33 @@ public struct Planner {
     wanted.reserveCapacity(frontends.count)
     listsOfService.reserveCapacity(frontends.count)
     let services = assignServices(frontends)
+    // Not copied, one by one, with all that they refer to.
+    let all = frontends.span
     // Frontends that stay claim their lists first; the others join them where they can.
     var fresh: [(position: Int, service: UInt32)] = []
     fresh.reserveCapacity(max(0, frontends.count - indexByKey.count))
     for (position, service) in services.enumerated() {
       guard let service else { continue }
-      let frontend = frontends[position]
-      guard let index = indexByKey[frontend.key], let record = old.frontends[index],
+      guard let index = indexByKey[all[position].key], let record = old.frontends[index],
         record.service == service
       else {
         fresh.append((position, service))
         continue
       }
-      let list = claim(record.list, service: service, backends: frontend.backends)
-      keep(index, record, as: frontend, service: service, list: list)
+      let list = claim(record.list, service: service, backends: all[position].backends)
+      keep(index, record, as: all[position], service: service, list: list)
     }
     plan.newFrontends.reserveCapacity(fresh.count)
     plan.insertKeys.reserveCapacity(fresh.count)
     for (position, service) in fresh {
-      let frontend = frontends[position]
-      guard let list = share(service: service, backends: frontend.backends) else {
-        deferred.insert(frontend.service)
+      guard let list = share(service: service, backends: all[position].backends) else {
+        deferred.insert(all[position].service)
         continue
       }
-      if let index = indexByKey[frontend.key], let record = old.frontends[index] {
-        keep(index, record, as: frontend, service: service, list: list)
+      if let index = indexByKey[all[position].key], let record = old.frontends[index] {
+        keep(index, record, as: all[position], service: service, list: list)
       } else {
-        insert(frontend, service: service, list: list)
+        insert(all[position], service: service, list: list)
       }
     }
     deleteVanished(frontends)
