@@ -53,7 +53,7 @@ let package = Package(
     .executableTarget(
       name: "socklb",
       dependencies: [
-        "ServiceMaps", "ServiceDataplane", "BPFLoader",
+        "ManifestText", "ServiceMaps", "ServiceDataplane", "BPFLoader",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings, linkerSettings: staticExecutable),

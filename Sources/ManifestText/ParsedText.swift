@@ -5,6 +5,14 @@ public struct ParsedText: Sendable {
   public var documents: [TextDocument]
   /// Empty when the whole file is well-formed.
   public var problems: [TextProblem]
+  /// From here on the documents have nothing in common with those before, so that another thread
+  /// may read them without a word shared between the two; nil where all have.
+  package var secondHalf: Int?
+
+  init(documents: [TextDocument], problems: [TextProblem]) {
+    self.documents = documents
+    self.problems = problems
+  }
 }
 
 /// Reads a manifest file: YAML documents, or JSON values one after the other.
@@ -24,6 +32,23 @@ public func parseManifest(_ bytes: [UInt8], limits: TextLimits = .default) -> Pa
   let json = JSONReader.read(bytes, from: start, limits: limits)
   // YAML in flow style begins as JSON does, and JSON values may be separated by `---`.
   return json.end == .otherThanJSON ? readYAML(bytes, from: start, limits: limits) : json.parsed
+}
+
+/// The two ways to read YAML, for the test that they lead to the same.
+package enum YAMLReading {
+  /// - Parameter throughEvents: reads all of it through libyaml.
+  package static func read(_ bytes: [UInt8], throughEvents: Bool = false) -> ParsedText {
+    readYAML(bytes, from: 0, limits: .default, throughEvents: throughEvents)
+  }
+
+  /// Whether libyaml is not needed for any document.
+  package static func isBlockStyle(_ bytes: [UInt8]) -> Bool {
+    var builder = TreeBuilder(source: bytes, limits: .default)
+    return YAMLParts(bytes, from: 0, to: bytes.count).allSatisfy { part in
+      part.bad == nil && builder.beginDocument(part.document)
+        && (part.isEmpty || BlockYAMLReader.read(part, of: bytes, into: &builder))
+    }
+  }
 }
 
 func isBlank(_ byte: UInt8) -> Bool {

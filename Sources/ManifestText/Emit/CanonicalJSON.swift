@@ -8,6 +8,23 @@ public func canonicalJSON(of node: TextNode, editing edits: [TextEdit] = []) -> 
   return writer.output
 }
 
+/// The same for many trees, one after the other: each text takes no more memory than it needs.
+public struct CanonicalJSONWriter {
+  private var writer = JSONWriter(indent: nil)
+
+  public init() {}
+
+  public mutating func text(of node: TextNode, editing edits: [TextEdit] = []) -> [UInt8] {
+    writer.output.removeAll(keepingCapacity: true)
+    writer.write(node, edits: edits[...], level: 0)
+    // Not Array(writer.output[...]), which would be the same array with all its room.
+    var text: [UInt8] = []
+    text.reserveCapacity(writer.output.count)
+    text.append(contentsOf: writer.output)
+    return text
+  }
+}
+
 /// A tree as JSON for people: indented by two, keys in the order of the text.
 public func prettyJSON(of node: TextNode) -> [UInt8] {
   var writer = JSONWriter(indent: 2)
@@ -24,6 +41,7 @@ struct JSONWriter {
   init(indent: Int?) { self.indent = indent }
 
   mutating func write(_ node: TextNode, edits: ArraySlice<TextEdit>, level: Int) {
+    if indent == nil && edits.isEmpty { return node.arena.writeCanonical(node.index, to: &output) }
     switch node.kind {
     case .mapping where edits.isEmpty: mapping(node, level)
     case .mapping: mapping(node, edits, level)
@@ -40,14 +58,11 @@ struct JSONWriter {
     }
   }
 
+  /// As written, for people.
   private mutating func mapping(_ node: TextNode, _ level: Int) {
     output.append(UInt8(ascii: "{"))
     var isFirst = true
-    if indent != nil || JSONWriter.isSorted(node) {
-      for member in node.members { write(member, level, &isFirst) }
-    } else {
-      for member in JSONWriter.sorted(node) { write(member, level, &isFirst) }
-    }
+    for member in node.members { write(member, level, &isFirst) }
     close(UInt8(ascii: "}"), isEmpty: isFirst, level)
   }
 
@@ -110,16 +125,6 @@ struct JSONWriter {
     node.members.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
   }
 
-  private static func isSorted(_ node: TextNode) -> Bool {
-    var previous: ArraySlice<UInt8> = []
-    for member in node.members {
-      let key = member.key.utf8
-      if key.lexicographicallyPrecedes(previous) { return false }
-      previous = key
-    }
-    return true
-  }
-
   private mutating func separate(_ isFirst: inout Bool, _ level: Int) {
     if !isFirst { output.append(UInt8(ascii: ",")) }
     isFirst = false
@@ -141,10 +146,15 @@ struct JSONWriter {
 extension JSONWriter {
   /// A scalar that is no string.
   static func append(plain node: TextNode, to output: inout [UInt8]) {
-    switch node.kind {
-    case .boolean: output.append(contentsOf: (node.boolean == true ? "true" : "false").utf8)
-    case .integer: append(integer: node.utf8, to: &output)
-    case .float: append(float: node.utf8, to: &output)
+    append(plain: node.utf8, node.kind, to: &output)
+  }
+
+  static func append(plain text: ArraySlice<UInt8>, _ kind: TextKind, to output: inout [UInt8]) {
+    switch kind {
+    case .boolean:
+      output.append(contentsOf: (ScalarSyntax.boolean(text) == true ? "true" : "false").utf8)
+    case .integer: append(integer: text, to: &output)
+    case .float: append(float: text, to: &output)
     default: output.append(contentsOf: "null".utf8)
     }
   }
@@ -180,12 +190,16 @@ extension JSONWriter {
 
   static func append(quoted text: ArraySlice<UInt8>, to output: inout [UInt8]) {
     output.append(UInt8(ascii: "\""))
-    if text.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
-      output.append(contentsOf: text)
-    } else {
+    if text.contains(where: needsEscape) {
       for byte in text { append(escaping: byte, to: &output) }
+    } else {
+      output.append(contentsOf: text)
     }
     output.append(UInt8(ascii: "\""))
+  }
+
+  static func needsEscape(_ byte: UInt8) -> Bool {
+    byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
   }
 
   private static func append(escaping byte: UInt8, to output: inout [UInt8]) {

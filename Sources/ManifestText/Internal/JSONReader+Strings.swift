@@ -11,7 +11,8 @@ extension JSONReader {
           .string, flags: NodeRecord.inSource, at: start, length: end - start, line: line)
       }
       if byte == UInt8(ascii: "\\") { return try escapedString(from: start, to: end) }
-      end += try characterLength(at: end)
+      // Most of them, without a call.
+      end += byte >= 0x20 && byte < 0x80 ? 1 : try characterLength(at: end)
     }
     throw truncated(in: "a string")
   }

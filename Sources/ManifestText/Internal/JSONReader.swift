@@ -70,9 +70,9 @@ struct JSONReader {
     case UInt8(ascii: "{"): try object()
     case UInt8(ascii: "["): try array()
     case UInt8(ascii: "\""): try string()
-    case UInt8(ascii: "t"): try word("true", .boolean)
-    case UInt8(ascii: "f"): try word("false", .boolean)
-    case UInt8(ascii: "n"): try word("null", .null)
+    case UInt8(ascii: "t"): try word(JSONReader.trueText, .boolean)
+    case UInt8(ascii: "f"): try word(JSONReader.falseText, .boolean)
+    case UInt8(ascii: "n"): try word(JSONReader.nullText, .null)
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
       let kind = try number()
       try builder.scalar(
@@ -115,8 +115,12 @@ struct JSONReader {
     }
   }
 
-  private mutating func word(_ word: StaticString, _ kind: TextKind) throws(TextFailure) {
-    let text = Array(word.description.utf8)
+  // Made once: there are three for each endpoint.
+  private static let trueText = Array("true".utf8)
+  private static let falseText = Array("false".utf8)
+  private static let nullText = Array("null".utf8)
+
+  private mutating func word(_ text: [UInt8], _ kind: TextKind) throws(TextFailure) {
     guard bytes[at...].starts(with: text) else { throw unexpected("a value") }
     try builder.scalar(
       kind, flags: NodeRecord.inSource, at: at, length: text.count, line: line)

@@ -11,6 +11,8 @@ struct ProblemList {
 
   var isEmpty: Bool { kept.isEmpty }
 
+  var count: Int { kept.count + omitted }
+
   mutating func add(_ problem: TextProblem) {
     if kept.count < limit { kept.append(problem) } else { omitted += 1 }
   }

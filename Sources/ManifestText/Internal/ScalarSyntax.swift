@@ -3,9 +3,11 @@ enum ScalarSyntax {
   /// Whether a plain scalar that begins with this byte is a string, whatever follows. True of
   /// most; merge keys (`<<`) are looked at elsewhere and so excepted.
   static func isSurelyString(_ first: UInt8) -> Bool {
-    switch first {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"):
-      !"nNtTfFyYoO".utf8.contains(first)
+    switch first | 0x20 {
+    case UInt8(ascii: "n"), UInt8(ascii: "t"), UInt8(ascii: "f"), UInt8(ascii: "y"),
+      UInt8(ascii: "o"):
+      false
+    case UInt8(ascii: "a")...UInt8(ascii: "z"): true
     default: false
     }
   }
@@ -16,10 +18,10 @@ enum ScalarSyntax {
     switch first {
     case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"):
       if isPlainDecimal(text) { return .integer }
-      if infinities.contains(where: text.elementsEqual) { return .float }
+      if !isDigit(first), isInfinite(text) { return .float }
       return numberKind(text)
     case UInt8(ascii: "."):
-      if infinities.contains(where: text.elementsEqual) { return .float }
+      if isInfinite(text) { return .float }
       return isFloat(text) ? .float : .string
     case UInt8(ascii: "~"):
       return text.count == 1 ? .null : .string
@@ -66,6 +68,16 @@ enum ScalarSyntax {
     return Int64(exactly: value)
   }
 
+  /// The value of a boolean in any of its spellings.
+  static func boolean(_ text: ArraySlice<UInt8>) -> Bool? {
+    switch text.first {
+    case nil: nil
+    case UInt8(ascii: "t"), UInt8(ascii: "T"), UInt8(ascii: "y"), UInt8(ascii: "Y"): true
+    case UInt8(ascii: "o"), UInt8(ascii: "O"): text.count == 2
+    default: false
+    }
+  }
+
   /// `.inf`, `-.inf`, `.nan` and their other spellings: numbers that JSON cannot say.
   static func isInfinite(_ text: ArraySlice<UInt8>) -> Bool {
     infinities.contains(where: text.elementsEqual)
@@ -76,22 +88,26 @@ enum ScalarSyntax {
     ".nan", ".NaN", ".NAN",
   ].map { Array($0.utf8) }
 
-  private static let nulls = spellings(["null"])
-  private static let booleans = spellings(["y", "n", "yes", "no", "true", "false", "on", "off"])
-
-  /// Lower case, Capitalised and UPPER CASE, which are the forms that YAML 1.1 knows.
-  private static func spellings(_ words: [String]) -> [[UInt8]] {
-    words.flatMap { word in
-      [word, word.prefix(1).uppercased() + word.dropFirst(), word.uppercased()].map {
-        Array($0.utf8)
-      }
-    }
-  }
-
+  /// `null`, and what YAML 1.1 takes for a boolean: in lower case, Capitalised or in UPPER CASE.
   private static func wordKind(_ text: ArraySlice<UInt8>) -> TextKind {
     if text.count > 5 { return .string }
-    if booleans.contains(where: text.elementsEqual) { return .boolean }
-    return nulls.contains(where: text.elementsEqual) ? .null : .string
+    var word: UInt64 = 0
+    var caseBits: UInt64 = 0
+    for byte in text {
+      word = word << 8 | UInt64(byte)
+      caseBits = caseBits << 8 | 0x20
+    }
+    let kind: TextKind
+    switch word | caseBits {
+    case 0x6e75_6c6c: kind = .null
+    // y, n, on, no, yes, off, true, false
+    case 0x79, 0x6e, 0x6f6e, 0x6e6f, 0x79_6573, 0x6f_6666, 0x7472_7565, 0x66_616c_7365:
+      kind = .boolean
+    default: return .string
+    }
+    let capitals = ~word & caseBits
+    let isCapitalised = capitals == 1 << (8 * UInt64(text.count) - 3)
+    return capitals == 0 || isCapitalised || capitals == caseBits ? kind : .string
   }
 
   /// Digits without a leading zero, few enough for 64 bits: nearly every number there is.

@@ -28,10 +28,14 @@ final class TextArena: Sendable {
   /// Scalars that had to be decoded.
   let text: [UInt8]
 
-  init(records: [NodeRecord], source: [UInt8], text: [UInt8]) {
+  /// In the file, in front of the first line that the records count.
+  let linesBefore: Int
+
+  init(records: [NodeRecord], source: [UInt8], text: [UInt8], linesBefore: Int) {
     self.records = records
     self.source = source
     self.text = text
+    self.linesBefore = linesBefore
   }
 
   func resolve(_ index: Int) -> Int {

@@ -65,12 +65,19 @@ struct TreeBuilder {
     records.reserveCapacity(min(count / 8, limits.nodes))
   }
 
-  consuming func finish() -> ParsedText {
-    let arena = TextArena(records: records, source: source, text: text)
+  /// - Parameters:
+  ///   - linesBefore, documentsBefore: in the file, in front of what was read here.
+  consuming func finish(linesBefore: Int = 0, documentsBefore: Int = 0) -> ParsedText {
+    let arena = TextArena(
+      records: records, source: source, text: text, linesBefore: linesBefore)
     return ParsedText(
-      documents: roots.map { TextDocument(index: $0.document, root: TextNode(arena, $0.record)) },
+      documents: roots.map {
+        TextDocument(index: documentsBefore + $0.document, root: TextNode(arena, $0.record))
+      },
       problems: problems.all)
   }
+
+  var documentCount: Int { roots.count }
 
   // MARK: Documents
 
@@ -208,11 +215,14 @@ struct TreeBuilder {
 
   /// Counts a complete value as a child of the container it stands in.
   private mutating func attach(_ record: Int, height: Int, size: Int) throws(TextFailure) {
-    guard let last = frames.indices.last else { return }
-    let isKey = frames[last].expectsKey
-    frames[last].count += 1
-    frames[last].size += size
-    if height >= frames[last].height { frames[last].height = height + 1 }
+    let last = frames.count - 1
+    guard last >= 0 else { return }
+    var frame = frames[last]
+    let isKey = frame.expectsKey
+    frame.count += 1
+    frame.size += size
+    if height >= frame.height { frame.height = height + 1 }
+    frames[last] = frame
     if isKey { try addKey(record, to: last) }
   }
 }

@@ -19,20 +19,24 @@ struct YAMLPart {
 /// the other documents of the file can still be checked.
 struct YAMLParts: Sequence, IteratorProtocol {
   private let bytes: [UInt8]
+  private let end: Int
   private var at: Int
-  private var line = 1
-  private var document = 0
+  /// The line that comes next, and the documents so far.
+  private(set) var line = 1
+  private(set) var document = 0
 
-  init(_ bytes: [UInt8], from start: Int) {
+  /// - Parameter end: of the bytes, or where a document begins.
+  init(_ bytes: [UInt8], from start: Int, to end: Int) {
     self.bytes = bytes
+    self.end = end
     at = start
   }
 
   mutating func next() -> YAMLPart? {
-    if at >= bytes.count { return nil }
+    if at >= end { return nil }
     var part = YAMLPart(range: at..<at, line: line, document: document + 1, isEmpty: true)
     var hasMarker = false
-    while at < bytes.count {
+    while at < end {
       if isMarker(UInt8(ascii: "-")) {
         if hasMarker || !part.isEmpty { break }
         hasMarker = true
@@ -48,16 +52,16 @@ struct YAMLParts: Sequence, IteratorProtocol {
       }
     }
     part.range = part.range.lowerBound..<at
-    if !hasMarker && part.isEmpty && at >= bytes.count && part.bad == nil { return nil }
+    if !hasMarker && part.isEmpty && at >= end && part.bad == nil { return nil }
     document += 1
     return part
   }
 
   /// Three times `byte` at the beginning of a line, and then nothing or a blank.
   private func isMarker(_ byte: UInt8) -> Bool {
-    guard bytes[at] == byte, at + 2 < bytes.count, bytes[at + 1] == byte, bytes[at + 2] == byte
+    guard bytes[at] == byte, at + 2 < end, bytes[at + 1] == byte, bytes[at + 2] == byte
     else { return false }
-    return at + 3 == bytes.count || isBlank(bytes[at + 3])
+    return at + 3 == end || isBlank(bytes[at + 3])
   }
 
   /// Reads to the end of the line, and checks its bytes.
@@ -67,19 +71,19 @@ struct YAMLParts: Sequence, IteratorProtocol {
     at += skipping
     var isEmpty = part.isEmpty
     if isEmpty {
-      while at < bytes.count, bytes[at] == 0x20 || bytes[at] == 0x09 { at += 1 }
+      while at < end, bytes[at] == 0x20 || bytes[at] == 0x09 { at += 1 }
       isEmpty =
-        at == bytes.count || bytes[at] == 0x0a || bytes[at] == 0x0d
+        at == end || bytes[at] == 0x0a || bytes[at] == 0x0d
         || bytes[at] == UInt8(ascii: "#") || isDirective
       part.isEmpty = isEmpty
     }
-    while at < bytes.count {
+    while at < end {
       let byte = bytes[at]
       if byte >= 0x20 && byte < 0x7f {
         at += 1
       } else if byte == 0x0a || byte == 0x0d {
         at += 1
-        if byte == 0x0d, at < bytes.count, bytes[at] == 0x0a { at += 1 }
+        if byte == 0x0d, at < end, bytes[at] == 0x0a { at += 1 }
         line += 1
         return
       } else if byte == 0x09 {

@@ -1,25 +1,40 @@
 import CYaml
 
-/// Reads YAML documents through libyaml's events.
-func readYAML(_ bytes: [UInt8], from start: Int, limits: TextLimits) -> ParsedText {
-  var builder = TreeBuilder(limits: limits)
+/// Reads YAML documents, what is unusual through libyaml's events.
+///
+/// - Parameter throughEvents: reads all of it so, to compare.
+func readYAML(
+  _ bytes: [UInt8], from start: Int, limits: TextLimits, throughEvents: Bool = false
+) -> ParsedText {
+  if !throughEvents, let parsed = YAMLHalves.read(bytes, from: start, limits: limits) {
+    return parsed
+  }
+  var builder = TreeBuilder(source: bytes, limits: limits)
   builder.reserve(forBytes: bytes.count)
   builder.text.reserveCapacity(bytes.count / 2)
-  for part in YAMLParts(bytes, from: start) {
+  for part in YAMLParts(bytes, from: start, to: bytes.count) {
     guard builder.beginDocument(part.document) else { break }
-    if let bad = part.bad {
-      builder.abandonDocument(TextFailure(line: bad.line, message: bad.message))
-      continue
-    }
-    if part.isEmpty { continue }
-    do throws(TextFailure) {
-      try readPart(part, of: bytes, into: &builder)
-      builder.endDocument()
-    } catch {
-      builder.abandonDocument(error)
-    }
+    readYAML(part, of: bytes, into: &builder, throughEvents: throughEvents)
   }
   return builder.finish()
+}
+
+/// Reads a document that the builder has begun.
+func readYAML(
+  _ part: YAMLPart, of bytes: [UInt8], into builder: inout TreeBuilder, throughEvents: Bool = false
+) {
+  if let bad = part.bad {
+    return builder.abandonDocument(TextFailure(line: bad.line, message: bad.message))
+  }
+  if part.isEmpty { return }
+  do throws(TextFailure) {
+    if throughEvents || !BlockYAMLReader.read(part, of: bytes, into: &builder) {
+      try readPart(part, of: bytes, into: &builder)
+    }
+    builder.endDocument()
+  } catch {
+    builder.abandonDocument(error)
+  }
 }
 
 private func readPart(

@@ -17,13 +17,14 @@ public struct TextNode: Sendable {
   public var kind: TextKind { record.kind }
 
   /// 1 for the first line of the file. For what an alias stands for: where it was written.
-  public var line: Int { Int(record.line) }
+  public var line: Int { arena.linesBefore + Int(record.line) }
 
   public var isNull: Bool { kind == .null }
 
   /// The text, if this is a string.
   public var string: String? {
-    kind == .string ? String(decoding: utf8, as: UTF8.self) : nil
+    let record = record
+    return record.kind == .string ? arena.string(record) : nil
   }
 
   /// The text of a scalar as written in the file (without quotes); empty for a container.
@@ -37,14 +38,7 @@ public struct TextNode: Sendable {
     kind == .integer ? ScalarSyntax.integer(utf8) : nil
   }
 
-  public var boolean: Bool? {
-    guard kind == .boolean, let first = utf8.first else { return nil }
-    switch first {
-    case UInt8(ascii: "t"), UInt8(ascii: "T"), UInt8(ascii: "y"), UInt8(ascii: "Y"): return true
-    case UInt8(ascii: "o"), UInt8(ascii: "O"): return utf8.count == 2
-    default: return false
-    }
-  }
+  public var boolean: Bool? { kind == .boolean ? ScalarSyntax.boolean(utf8) : nil }
 
   /// How many members or elements a container has; 0 for a scalar.
   public var count: Int { kind.isContainer ? Int(record.length) : 0 }
@@ -54,16 +48,7 @@ public struct TextNode: Sendable {
   /// A member that is written as `key: null` is there; see `isNull`.
   public subscript(key: String) -> TextNode? {
     guard kind == .mapping else { return nil }
-    let size = key.utf8.count
-    var at = arena.firstChild(index)
-    for _ in 0..<Int(record.length) {
-      let name = arena.records[arena.resolve(at)]
-      if Int(name.length) == size, arena.slice(name).elementsEqual(key.utf8) {
-        return TextNode(arena, at + 1)
-      }
-      at = arena.after(at + 1)
-    }
-    return nil
+    return arena.value(of: key, in: index).map { TextNode(arena, $0) }
   }
 
   /// The members of a mapping, in the order of the text; nothing for any other kind.

@@ -31,10 +31,13 @@ enum Files {
     _ fd: Int32, _ path: String, into bytes: inout [UInt8], limit: Int = .max
   ) throws(DataplaneError) -> [UInt8] {
     // Whoever expects little does not wait for a megabyte of zeros.
-    let chunk = min(limit, 1 << 20 - 1) + 1
+    let most = min(limit, 1 << 20 - 1) + 1
     while true {
       if bytes.count > limit { throw .system("reading \(path)", errno: EFBIG) }
       let start = bytes.count
+      // What there is room for already is read without a larger array.
+      let room = bytes.capacity - start
+      let chunk = room > 0 ? min(most, room) : most
       bytes.append(contentsOf: repeatElement(0, count: chunk))
       // SAFETY: the array has `chunk` bytes behind `start`.
       let count = unsafe bytes.withUnsafeMutableBytes { buffer in

@@ -64,18 +64,29 @@ public struct ChangeSummary: Hashable, Sendable, CustomStringConvertible {
       }
     }
     if touched.isEmpty { return }
-    func backends(_ frontends: [Frontend]) -> Set<KeptEndpoint> {
-      var result = Set<KeptEndpoint>()
-      for frontend in frontends where touched.contains(frontend.service) {
-        for backend in frontend.backends {
-          result.insert(KeptEndpoint(service: frontend.service, backend: backend))
-        }
+    let before = ChangeSummary.lists(old, of: touched)
+    let after = ChangeSummary.lists(new, of: touched)
+    for service in touched {
+      let (before, after) = (before[service] ?? [], after[service] ?? [])
+      if before.isEmpty && after.count == 1 {
+        // In one list each backend is once.
+        backends.added += after[0].count
+        continue
       }
-      return result
+      let (gone, come) = (Set(before.joined()), Set(after.joined()))
+      backends.removed += gone.count { !come.contains($0) }
+      backends.added += come.count { !gone.contains($0) }
     }
-    let (before, after) = (backends(old), backends(new))
-    self.backends.removed = before.count { !after.contains($0) }
-    self.backends.added = after.count { !before.contains($0) }
+  }
+
+  private static func lists(
+    _ frontends: [Frontend], of services: Set<ServicePortName>
+  ) -> [ServicePortName: [[Backend]]] {
+    var result: [ServicePortName: [[Backend]]] = [:]
+    for frontend in frontends where services.contains(frontend.service) {
+      result[frontend.service, default: []].append(frontend.backends)
+    }
+    return result
   }
 
   public var isEmpty: Bool { objects.isEmpty && frontends.isEmpty && backends.isEmpty }

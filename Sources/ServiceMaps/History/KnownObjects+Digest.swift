@@ -21,7 +21,7 @@ extension KnownObjects {
   /// files they came in and in whatever order.
   public static func digest(ofInput objects: [ManifestObject]) -> String {
     var hash = StableHash()
-    for object in objects.sorted(by: { $0.object.id < $1.object.id }) {
+    for object in objects.sortedByID() {
       hash.combine(object.json)
       hash.combine(CollectionOfOne(UInt8(ascii: "\n")))
     }

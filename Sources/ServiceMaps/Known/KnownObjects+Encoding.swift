@@ -53,22 +53,39 @@ extension KnownObjects {
 
   /// Reads what `encode` wrote.
   ///
-  /// - Parameter decode: makes an object of its canonical JSON; nil when it is none. Called once
-  ///   per object with the bytes that are then kept as `KnownObject.json`.
+  /// - Parameters:
+  ///   - decoded: objects that may be among these: one with the same canonical JSON is the same,
+  ///     and not decoded again. That is most of them when manifests are applied once more.
+  ///   - decode: makes an object of its canonical JSON; nil when it is none. Called once
+  ///     per object with the bytes that are then kept as `KnownObject.json`.
   public init(
-    decoding bytes: [UInt8], decode: (_ json: [UInt8]) -> KubernetesObject?
+    decoding bytes: [UInt8], reusing decoded: [ManifestObject] = [],
+    decode: (_ json: [UInt8]) -> KubernetesObject? = decodeObject
   ) throws(KnownObjectsError) {
     let (body, checksum) = try KnownObjects.checkedBody(of: bytes)
+    var decoded = SortedObjects(body.isEmpty ? [] : decoded)
     var line = 1
     var start = body.lowerBound
+    objects.reserveCapacity(body.count / 1024)
     while start < body.upperBound {
       line += 1
       guard let end = bytes[start..<body.upperBound].firstIndex(of: KnownObjects.newline),
-        let parts = KnownObjects.parts(of: bytes[start..<end]), let object = decode(parts.json)
+        let parts = KnownObjects.parts(of: bytes[start..<end])
       else { throw .badObject(line: line) }
-      objects[object.id] = KnownObject(
-        object: object, json: parts.json, assignedClusterIPs: parts.clusterIPs,
-        assignedNodePorts: parts.nodePorts)
+      let known: KnownObject
+      if let same = decoded.object(withJSON: parts.json) {
+        known = KnownObject(
+          object: same.object, json: same.json, assignedClusterIPs: parts.clusterIPs,
+          assignedNodePorts: parts.nodePorts)
+      } else {
+        let json = Array(parts.json)
+        guard let object = decode(json) else { throw .badObject(line: line) }
+        decoded.pass(object.id)
+        known = KnownObject(
+          object: object, json: json, assignedClusterIPs: parts.clusterIPs,
+          assignedNodePorts: parts.nodePorts)
+      }
+      objects[known.object.id] = known
       start = end + 1
     }
     // Two lines with one identity would be one object too few.
@@ -109,7 +126,7 @@ extension KnownObjects {
   }
 
   private struct Parts {
-    var json: [UInt8]
+    var json: ArraySlice<UInt8>
     var clusterIPs: [IPAddress] = []
     var nodePorts: [String: Port] = [:]
   }
@@ -117,7 +134,7 @@ extension KnownObjects {
   private static func parts(of line: ArraySlice<UInt8>) -> Parts? {
     guard line.last == brace else { return nil }
     if line.starts(with: objectStart) {
-      return Parts(json: Array(line.dropFirst(objectStart.count).dropLast()))
+      return Parts(json: line.dropFirst(objectStart.count).dropLast())
     }
     guard line.starts(with: assignedStart) else { return nil }
     var parts = Parts(json: [])
@@ -137,7 +154,7 @@ extension KnownObjects {
     }
     rest = rest.dropFirst()
     guard rest.starts(with: assignedEnd) else { return nil }
-    parts.json = Array(rest.dropFirst(assignedEnd.count).dropLast())
+    parts.json = rest.dropFirst(assignedEnd.count).dropLast()
     return parts
   }
 

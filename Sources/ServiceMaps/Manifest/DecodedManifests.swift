@@ -24,17 +24,28 @@ public func decodeManifests(_ files: [ManifestFile]) -> DecodedManifests {
   return decoder.result
 }
 
-/// Goes through files, documents and lists, and hands single objects to `ObjectDecoder`.
+/// An object that socklb has written itself, from its canonical JSON; nil when it is none.
+public func decodeObject(_ json: [UInt8]) -> KubernetesObject? {
+  var decoder = ManifestDecoder(needsJSON: false)
+  decoder.decode(ManifestFile(name: "objects", bytes: json))
+  return decoder.result.objects.first?.object
+}
+
+/// Goes through files, and puts together what is in them.
 private struct ManifestDecoder {
   /// So many errors of one file are printed; the others are counted.
   static let maxErrors = 1000
 
   var result = DecodedManifests()
+  /// False: `ManifestObject.json` stays empty.
+  private let needsJSON: Bool
   private var places: [ObjectID: Int] = [:]
   private var file = ""
   private var diagnostics: [Diagnostic] = []
   private var errorCount = 0
   private var sawSomething = false
+
+  init(needsJSON: Bool = true) { self.needsJSON = needsJSON }
 
   mutating func decode(_ input: ManifestFile) {
     file = input.name
@@ -42,9 +53,9 @@ private struct ManifestDecoder {
     errorCount = 0
     sawSomething = false
     let text = parseManifest(input.bytes)
-    for document in text.documents {
-      decode(
-        document.root, document: document.index, path: TextPath(), kind: nil, apiVersion: nil)
+    for found in DocumentDecoder.decode(text, file: file, needsJSON: needsJSON) {
+      sawSomething = true
+      take(found)
     }
     add(text.problems, of: text.documents)
     if !sawSomething && text.problems.isEmpty {
@@ -96,129 +107,32 @@ private struct ManifestDecoder {
     }
   }
 
-  // MARK: Documents and lists
-
-  /// - Parameters:
-  ///   - kind, apiVersion: what a typed list says of its items, which need not repeat it.
-  private mutating func decode(
-    _ node: TextNode, document: Int, path: TextPath, kind: String?, apiVersion: String?
-  ) {
-    sawSomething = true
-    var decoder = ObjectDecoder(file: file, document: document, path: path, node: node)
-    defer { for diagnostic in decoder.diagnostics { report(diagnostic) } }
-    guard node.kind == .mapping else {
-      decoder.report(.error, node, "must be an object with apiVersion and kind, not \(node.kind)")
-      return
-    }
-    let nodeKind = decoder.string(node, "kind")
-    let nodeVersion = decoder.string(node, "apiVersion")
-    guard let kind = nodeKind ?? kind, let apiVersion = nodeVersion ?? apiVersion,
-      !kind.isEmpty, !apiVersion.isEmpty
-    else {
-      if (nodeKind ?? kind ?? "").isEmpty { decoder.missing("kind", in: node) }
-      if (nodeVersion ?? apiVersion ?? "").isEmpty { decoder.missing("apiVersion", in: node) }
-      return
-    }
-    if isList(kind, node) {
-      let isTyped = kind != "List"
-      let list = DecodedList(
-        kind: isTyped ? String(kind.dropLast("List".count)) : nil,
-        apiVersion: isTyped ? apiVersion : nil)
-      decodeItems(of: node, list, &decoder)
-      return
-    }
-    guard let known = ObjectKind(kind: kind, apiVersion: apiVersion) else {
-      decoder.object = ObjectDecoder.label(of: node, kind: kind)
-      decoder.report(.note, node, skipMessage(kind, apiVersion))
-      return
-    }
-    guard let object = decoder.decode(node, as: known) else { return }
-    let edits = canonicalEdits(node, object, kind: nodeKind, apiVersion: nodeVersion)
-    keep(
-      ManifestObject(
-        object: object, json: canonicalJSON(of: node, editing: edits),
-        origin: ManifestObject.Origin(file: file, document: document, line: node.line)),
-      &decoder, node)
-  }
-
-  private struct DecodedList {
-    var kind: String?
-    var apiVersion: String?
-  }
-
-  private func isList(_ kind: String, _ node: TextNode) -> Bool {
-    guard kind.hasSuffix("List") else { return false }
-    return kind == "List" || node["items"] != nil
-      || ObjectKind(rawValue: String(kind.dropLast("List".count))) != nil
-  }
-
-  private mutating func decodeItems(
-    of node: TextNode, _ list: DecodedList, _ decoder: inout ObjectDecoder
-  ) {
-    guard let items = node["items"], !items.isNull else { return }
-    guard items.kind == .sequence else {
-      decoder.path.steps.append(.key("items"))
-      decoder.report(.error, items, "must be a list, not \(items.kind)")
-      return
-    }
-    var path = decoder.path
-    path.steps.append(.key("items"))
-    for (index, item) in items.elements.enumerated() {
-      path.steps.append(.index(index))
-      decode(
-        item, document: decoder.document, path: path, kind: list.kind,
-        apiVersion: list.apiVersion)
-      path.steps.removeLast()
-    }
-  }
-
-  private func skipMessage(_ kind: String, _ apiVersion: String) -> String {
-    if let known = ObjectKind(rawValue: kind) {
-      return "skipped: socklb reads \(kind) of \(known.apiVersion), not of \(apiVersion)"
-    }
-    return "skipped: socklb reads Service, EndpointSlice, Endpoints, Pod and Node"
-  }
-
   // MARK: Objects
 
-  private func canonicalEdits(
-    _ node: TextNode, _ object: KubernetesObject, kind: String?, apiVersion: String?
-  ) -> [TextEdit] {
-    var edits: [TextEdit] = []
-    let metadata = node["metadata"]
-    if metadata?["managedFields"] != nil { edits.append(.remove("metadata", "managedFields")) }
-    let namespace = object.meta.name.namespace
-    if namespace.isEmpty {
-      if metadata?["namespace"] != nil { edits.append(.remove("metadata", "namespace")) }
-    } else if metadata?["namespace"]?.utf8.elementsEqual(namespace.utf8) != true {
-      edits.append(.set("metadata", "namespace", to: namespace))
-    }
-    if kind == nil { edits.append(.set("kind", to: object.kind.rawValue)) }
-    if apiVersion == nil { edits.append(.set("apiVersion", to: object.kind.apiVersion)) }
-    return edits
-  }
-
-  /// Keeps an object, unless it is in the input already.
-  private mutating func keep(
-    _ object: ManifestObject, _ decoder: inout ObjectDecoder, _ node: TextNode
-  ) {
+  /// Takes what was found, in its order.
+  private mutating func take(_ found: Found) {
+    for diagnostic in found.diagnostics { report(diagnostic) }
+    guard let object = found.object else { return }
     guard let place = places[object.object.id] else {
       places[object.object.id] = result.objects.count
       result.objects.append(object)
       return
     }
+    // Each object once.
     let other = result.objects[place]
     if other.json == object.json { return }
     let origin = other.origin
-    decoder.report(
-      .error, node,
-      "is in the input twice, with different content; first in \(origin.file):\(origin.line)"
-        + " (document \(origin.document))")
+    report(
+      Diagnostic(
+        .error, file: file, document: object.origin.document, line: object.origin.line,
+        object: found.label, path: found.path.isEmpty ? nil : found.path.description,
+        "is in the input twice, with different content; first in \(origin.file):\(origin.line)"
+          + " (document \(origin.document))"))
   }
 }
 
 extension ObjectKind {
-  fileprivate init?(kind: String, apiVersion: String) {
+  init?(kind: String, apiVersion: String) {
     guard let known = ObjectKind(rawValue: kind) else { return nil }
     let isOldSlice = known == .endpointSlice && apiVersion == "discovery.k8s.io/v1beta1"
     guard apiVersion == known.apiVersion || isOldSlice else { return nil }

@@ -6,7 +6,18 @@ public enum ObjectKind: String, Hashable, Comparable, Sendable, CaseIterable {
   case endpoints = "Endpoints"
   case endpointSlice = "EndpointSlice"
 
-  public static func < (a: ObjectKind, b: ObjectKind) -> Bool { a.rawValue < b.rawValue }
+  /// As their names.
+  public static func < (a: ObjectKind, b: ObjectKind) -> Bool { a.rank < b.rank }
+
+  private var rank: Int {
+    switch self {
+    case .endpointSlice: 0
+    case .endpoints: 1
+    case .node: 2
+    case .pod: 3
+    case .service: 4
+    }
+  }
 
   /// `v1` or `discovery.k8s.io/v1`.
   public var apiVersion: String { self == .endpointSlice ? "discovery.k8s.io/v1" : "v1" }
@@ -55,7 +66,9 @@ public struct ObjectMeta: Hashable, Sendable {
 }
 
 /// An object as decoded: only the fields that the rules need.
-public enum KubernetesObject: Hashable, Sendable {
+///
+/// Indirect, because objects are moved about, sorted for one, and have many references each.
+public indirect enum KubernetesObject: Hashable, Sendable {
   case service(Service)
   case endpointSlice(EndpointSlice)
   case endpoints(Endpoints)
@@ -82,5 +95,16 @@ public enum KubernetesObject: Hashable, Sendable {
     }
   }
 
-  public var id: ObjectID { ObjectID(kind: kind, name: meta.name) }
+  public var id: ObjectID { ObjectID(kind: kind, name: name) }
+
+  /// That of `meta`, without a copy of all the rest.
+  private var name: NamespacedName {
+    switch self {
+    case .service(let object): object.meta.name
+    case .endpointSlice(let object): object.meta.name
+    case .endpoints(let object): object.meta.name
+    case .pod(let object): object.meta.name
+    case .node(let object): object.meta.name
+    }
+  }
 }

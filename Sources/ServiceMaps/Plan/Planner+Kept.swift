@@ -55,7 +55,7 @@ extension Planner {
     // Entries that go are deleted only after these are there.
     var free = roomForKept
     for (service, ids) in leftOfService.sorted(by: { $0.key < $1.key }) {
-      guard let name = nameOfService[service] else { continue }
+      guard usedServices.contains(service), let name = nameOfService(service) else { continue }
       let kept = serving.kept[name] ?? []
       let awaited = serving.awaited[name] ?? []
       if kept.isEmpty && awaited.isEmpty { continue }
@@ -80,6 +80,11 @@ extension Planner {
     return result
   }
 
+  private func nameOfService(_ id: UInt32) -> ServicePortName? {
+    // A damaged state has endpoints of a service port without a record, whose id is given anew.
+    old.services[id]?.name ?? plan.services.first { $0.id == id }?.record.name
+  }
+
   /// Entries that can be written before those that go are deleted.
   private var roomForKept: Int { room.kept - plan.insertKept.count }
 
@@ -93,9 +98,9 @@ extension Planner {
     for index in plan.retargets.map(\.index) + plan.deleteKeys.map(\.index) {
       if let record = old.frontends[index] { changed.insert(record.service) }
     }
-    for service in changed.sorted() where nameOfService[service] != nil {
-      let before = oldListsOfService[service] ?? []
-      let after = listsOfService[service] ?? []
+    for service in changed.sorted() where usedServices.contains(service) {
+      let before = oldListsOfService[service] ?? FewIndexes()
+      let after = listsOfService[service] ?? FewIndexes()
       if before.count == 1 && before == after && stableLists.contains(before[0]) { continue }
       var listed = Set<Backend>()
       for list in after { listed.formUnion(wanted[list]?.backends ?? []) }

@@ -9,7 +9,8 @@ public struct Planner {
   /// Service ports for which no free index was left.
   private var deferred: Set<ServicePortName> = []
   private var serviceIDs: [ServicePortName: UInt32] = [:]
-  private(set) var nameOfService: [UInt32: ServicePortName] = [:]
+  /// Ids of the service ports that there are afterwards.
+  private(set) var usedServices: Set<UInt32> = []
   private(set) var room: FreeRoom
   /// The old state is a part of one: some service ports, with all that is theirs.
   let isPart: Bool
@@ -19,8 +20,8 @@ public struct Planner {
   private var isCrowded = false
   /// The lists of the new state, by list index.
   private(set) var wanted: [UInt32: WantedList] = [:]
-  private(set) var listsOfService: [UInt32: [UInt32]] = [:]
-  private(set) var oldListsOfService: [UInt32: [UInt32]] = [:]
+  private(set) var listsOfService: [UInt32: FewIndexes] = [:]
+  private(set) var oldListsOfService: [UInt32: FewIndexes] = [:]
   /// Endpoints of the old state that no list has to hold, by service port.
   private var oldKeptOfService: [UInt32: [Slot]] = [:]
 
@@ -41,7 +42,10 @@ public struct Planner {
   public static func plan(
     from state: FamilyState, to table: ServiceTable
   ) throws(CapacityError) -> FamilyPlan {
-    var frontends = table.frontends.filter { $0.key.address.family == state.family }
+    // Without a copy where there is nothing to leave out.
+    var frontends =
+      table.frontends.contains { $0.key.address.family != state.family }
+      ? table.frontends.filter { $0.key.address.family == state.family } : table.frontends
     let shortages = FamilyState.shortages(
       of: frontends, family: state.family, capacities: state.capacities)
     guard shortages.isEmpty else { throw CapacityError(shortages: shortages) }
@@ -76,21 +80,6 @@ public struct Planner {
       serving.addListed(frontends.filter { planner.deferred.contains($0.service) })
       frontends = planner.postponed(frontends)
     }
-  }
-
-  /// Moves lists into the gaps in front of them, so that the room behind becomes one piece.
-  /// Empty when there is nothing to gain.
-  public static func compaction(of state: FamilyState) -> FamilyPlan {
-    var plan = FamilyPlan(family: state.family)
-    var free = RangeAllocator(limit: state.capacities.physicalBackends, used: state.lists.values)
-    let lists = state.lists.sorted { $0.value.base > $1.value.base }
-    for (index, range) in lists where range.count > 0 {
-      guard let place = free.allocate(Int(range.count)), place.base < range.base else { continue }
-      plan.slots.append(.init(base: place.base, slots: Array(state.slots(of: index))))
-      plan.publishLists.append(.init(list: index, range: place))
-    }
-    plan.isComplete = false
-    return plan
   }
 
   /// `frontends` without the deferred service ports, and with what serves their keys now.
@@ -146,7 +135,7 @@ public struct Planner {
         }
       }
       if oldListsOfService[record.service]?.contains(record.list) != true {
-        oldListsOfService[record.service, default: []].append(record.list)
+        oldListsOfService.append(record.list, at: record.service)
       }
     }
     for (record, id) in old.kept {
@@ -163,32 +152,37 @@ public struct Planner {
 
   private mutating func make(_ frontends: [Frontend]) -> FamilyPlan {
     serviceIDs.reserveCapacity(frontends.count)
-    nameOfService.reserveCapacity(frontends.count)
+    usedServices.reserveCapacity(frontends.count)
     wanted.reserveCapacity(frontends.count)
     listsOfService.reserveCapacity(frontends.count)
     let services = assignServices(frontends)
+    // Not copied, one by one, with all that they refer to.
+    let all = frontends.span
     // Frontends that stay claim their lists first; the others join them where they can.
-    var fresh: [(Frontend, UInt32)] = []
-    for (frontend, service) in zip(frontends, services) {
+    var fresh: [(position: Int, service: UInt32)] = []
+    fresh.reserveCapacity(max(0, frontends.count - indexByKey.count))
+    for (position, service) in services.enumerated() {
       guard let service else { continue }
-      guard let index = indexByKey[frontend.key], let record = old.frontends[index],
+      guard let index = indexByKey[all[position].key], let record = old.frontends[index],
         record.service == service
       else {
-        fresh.append((frontend, service))
+        fresh.append((position, service))
         continue
       }
-      let list = claim(record.list, service: service, backends: frontend.backends)
-      keep(index, record, as: frontend, service: service, list: list)
+      let list = claim(record.list, service: service, backends: all[position].backends)
+      keep(index, record, as: all[position], service: service, list: list)
     }
-    for (frontend, service) in fresh {
-      guard let list = share(service: service, backends: frontend.backends) else {
-        deferred.insert(frontend.service)
+    plan.newFrontends.reserveCapacity(fresh.count)
+    plan.insertKeys.reserveCapacity(fresh.count)
+    for (position, service) in fresh {
+      guard let list = share(service: service, backends: all[position].backends) else {
+        deferred.insert(all[position].service)
         continue
       }
-      if let index = indexByKey[frontend.key], let record = old.frontends[index] {
-        keep(index, record, as: frontend, service: service, list: list)
+      if let index = indexByKey[all[position].key], let record = old.frontends[index] {
+        keep(index, record, as: all[position], service: service, list: list)
       } else {
-        insert(frontend, service: service, list: list)
+        insert(all[position], service: service, list: list)
       }
     }
     deleteVanished(frontends)
@@ -205,14 +199,15 @@ public struct Planner {
     var written = Set<UInt32>()
     // One that waits may have no frontend meanwhile, but what it will list has ids of it.
     for name in serving.awaited.keys {
-      if let id = serviceIDs[name] { nameOfService[id] = name }
+      if let id = serviceIDs[name] { usedServices.insert(id) }
     }
+    if serviceIDs.isEmpty { plan.services.reserveCapacity(frontends.count) }
     return frontends.map { frontend in
       let record = ServiceRecord(
         name: frontend.service, affinityTimeout: frontend.affinityTimeout,
         algorithm: frontend.algorithm, termination: frontend.termination)
       if let id = serviceIDs[frontend.service] {
-        nameOfService[id] = frontend.service
+        usedServices.insert(id)
         if let known = old.services[id], known != record, written.insert(id).inserted {
           plan.services.append(.init(id: id, record: record, isNew: false))
         }
@@ -223,14 +218,14 @@ public struct Planner {
         return nil
       }
       serviceIDs[frontend.service] = id
-      nameOfService[id] = frontend.service
+      usedServices.insert(id)
       plan.services.append(.init(id: id, record: record, isNew: true))
       return id
     }
   }
 
   private mutating func deleteServices() {
-    plan.deletedServices = old.services.keys.filter { nameOfService[$0] == nil }.sorted()
+    plan.deletedServices = old.services.keys.filter { !usedServices.contains($0) }.sorted()
   }
 
   // MARK: Frontends
@@ -302,25 +297,32 @@ public struct Planner {
       return claimed.backends == backends ? list : share(service: service, backends: backends)
     }
     wanted[list] = WantedList(service: service, backends: backends, isNew: false)
-    listsOfService[service, default: []].append(list)
+    listsOfService.append(list, at: service)
     return list
   }
 
   /// A list of the service with these backends: one that is there already, or a new one.
   private mutating func share(service: UInt32, backends: [Backend]) -> UInt32? {
-    for list in listsOfService[service] ?? [] where wanted[list]?.backends == backends {
+    if let lists = listsOfService[service],
+      let list = lists.first(where: { wanted[$0]?.backends == backends })
+    {
       return list
     }
     guard let list = room.lists.allocate() else { return nil }
     wanted[list] = WantedList(service: service, backends: backends, isNew: true)
-    listsOfService[service, default: []].append(list)
+    listsOfService.append(list, at: service)
     return list
   }
 
   private mutating func writeLists() {
-    for service in listsOfService.keys.sorted() {
+    var waiting: Set<UInt32> = []
+    let new = wanted.values.lazy.filter(\.isNew)
+    let slots = new.reduce(0) { $0 + $1.backends.count }
+    plan.newLists.reserveCapacity(new.count)
+    plan.newEndpoints.reserveCapacity(slots)
+    for (service, lists) in listsOfService.sorted(by: { $0.key < $1.key }) {
       var known: [Backend: Slot]?
-      for index in listsOfService[service] ?? [] {
+      for index in lists {
         guard let list = wanted[index] else { continue }
         let before = list.isNew ? [] : old.slots(of: index)
         if !list.isNew && before.lazy.map(\.backend).elementsEqual(list.backends) { continue }
@@ -329,16 +331,17 @@ public struct Planner {
           known = slotsByBackend(ofService: service)
         }
         guard let range = room.slots.allocate(list.backends.count),
-          let slots = makeSlots(list.backends, service: service, known: &known)
+          writeSlots(list.backends, at: range.base, service, known: &known, expected: slots)
         else {
-          if let name = nameOfService[service] { deferred.insert(name) }
+          waiting.insert(service)
           continue
         }
-        if !slots.isEmpty { plan.slots.append(.init(base: range.base, slots: slots)) }
         let write = FamilyPlan.ListWrite(list: index, range: range)
         if list.isNew { plan.newLists.append(write) } else { plan.publishLists.append(write) }
       }
     }
+    if waiting.isEmpty { return }
+    for (name, id) in serviceIDs where waiting.contains(id) { deferred.insert(name) }
   }
 
   private func isNewWithOneList(_ service: UInt32) -> Bool {
@@ -350,30 +353,44 @@ public struct Planner {
   func slotsByBackend(ofService service: UInt32) -> [Backend: Slot] {
     var result: [Backend: Slot] = [:]
     for slot in oldKeptOfService[service] ?? [] { result[slot.backend] = slot }
-    for list in oldListsOfService[service] ?? [] {
+    for list in oldListsOfService[service] ?? FewIndexes() {
       for slot in old.slots(of: list) { result[slot.backend] = slot }
     }
     return result
   }
 
-  private mutating func makeSlots(
-    _ backends: [Backend], service: UInt32, known: inout [Backend: Slot]?
-  ) -> [Slot]? {
-    var slots: [Slot] = []
-    slots.reserveCapacity(backends.count)
+  /// - Parameter expected: so many slots are written altogether, at most.
+  /// - Returns: false when there are not enough ids.
+  private mutating func writeSlots(
+    _ backends: [Backend], at base: UInt32, _ service: UInt32, known: inout [Backend: Slot]?,
+    expected: Int
+  ) -> Bool {
+    if backends.isEmpty { return true }
+    // What comes to lie behind the slots of another list is one write with them.
+    var write = FamilyPlan.SlotWrite(base: base, slots: [])
+    if let last = plan.slots.last, Int(last.base) + last.slots.count == Int(base) {
+      write = plan.slots.removeLast()
+    } else if plan.slots.isEmpty {
+      write.slots.reserveCapacity(expected)
+    }
+    let before = write.slots.count
+    defer { if !write.slots.isEmpty { plan.slots.append(write) } }
     for backend in backends {
       if let slot = known?[backend] {
-        slots.append(slot)
+        write.slots.append(slot)
         continue
       }
-      guard let id = room.endpoints.allocate() else { return nil }
-      let before = Int(id) < old.endpoints.count ? old.endpoints[Int(id)] : EndpointRecord()
-      let slot = Slot(backend: backend, endpoint: id, generation: before.generation &+ 1)
+      guard let id = room.endpoints.allocate() else {
+        write.slots.removeLast(write.slots.count - before)
+        return false
+      }
+      let record = Int(id) < old.endpoints.count ? old.endpoints[Int(id)] : EndpointRecord()
+      let slot = Slot(backend: backend, endpoint: id, generation: record.generation &+ 1)
       known?[backend] = slot
       plan.newEndpoints.append(
         .init(id: id, record: EndpointRecord(generation: slot.generation, service: service)))
-      slots.append(slot)
+      write.slots.append(slot)
     }
-    return slots
+    return true
   }
 }

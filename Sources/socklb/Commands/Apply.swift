@@ -1,4 +1,5 @@
 import ArgumentParser
+import ManifestText
 import ServiceDataplane
 import ServiceMaps
 
@@ -38,33 +39,48 @@ struct Apply: ParsableCommand {
     try common.run {
       // The input first: its problems are the user's to mend, whatever the state of this node.
       let objects = try Change.decode(manifests)
-      let session =
-        dryRun
-        ? nil : try WriteSession(common, node: node, history: history, mayStartAnew: prune)
-      if prune && !allowEmpty && !objects.contains(where: { $0.object.kind == .service }) {
-        Output.error(
-          "--prune would remove every Service, because the input has none; "
-            + "--allow-empty does it all the same")
-        throw Exit.failure
-      }
-      let known = try session?.known ?? knownForDryRun()
-      let options = try session?.options ?? optionsForDryRun()
-      let change = try Change(known, options: options) { known in
-        known.merge(
-          objects, prune: prune, cidrs: allocation.cidrs,
-          nodePorts: allocation.serviceNodePortRange)
-      }
-      let note = HistoryNote(
-        command: prune ? "apply --prune" : "apply", input: KnownObjects.digest(ofInput: objects))
+      // The digest of the input takes as long as all that comes before the change is made.
+      let (prepared, digest) = inParallel(
+        { Result { try prepare(objects) } }, { KnownObjects.digest(ofInput: objects) })
+      let (session, change) = try prepared.get()
+      let note = HistoryNote(command: prune ? "apply --prune" : "apply", input: digest)
       let ended = try session?.commit(change, note) ?? EndedSockets()
       try Apply.report(change, ended, output, suffix: dryRun ? " (dry run)" : "")
+      UntilExit.keep(objects)
+      UntilExit.keep(change)
+      UntilExit.keep(session?.known)
     }
   }
 
+  /// Everything up to the change itself, which a dry run does not make.
+  private func prepare(_ objects: [ManifestObject]) throws -> (WriteSession?, Change) {
+    let session =
+      dryRun
+      ? nil
+      : try WriteSession(
+        common, node: node, history: history, mayStartAnew: prune, reusing: objects)
+    if prune && !allowEmpty && !objects.contains(where: { $0.object.kind == .service }) {
+      Output.error(
+        "--prune would remove every Service, because the input has none; "
+          + "--allow-empty does it all the same")
+      throw Exit.failure
+    }
+    let known = try session?.known ?? knownForDryRun(objects)
+    let options = try session?.options ?? optionsForDryRun()
+    let change = try Change(known, options: options) { known in
+      known.merge(
+        objects, prune: prune, cidrs: allocation.cidrs,
+        nodePorts: allocation.serviceNodePortRange)
+    }
+    return (session, change)
+  }
+
   /// What is known, as far as this user may read it.
-  private func knownForDryRun() throws(DataplaneError) -> KnownObjects {
+  private func knownForDryRun(
+    _ decoded: [ManifestObject]
+  ) throws(DataplaneError) -> KnownObjects {
     do {
-      let (known, bytes) = try KnownStore.load(common.stateDirectory)
+      let (known, bytes) = try KnownStore.load(common.stateDirectory, reusing: decoded)
       if bytes == nil && Dataplane.isAttached(pin: common.pin) {
         Output.message(
           "note: \(common.state) has no known objects although something is attached at "

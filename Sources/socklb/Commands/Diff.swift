@@ -34,7 +34,7 @@ struct Diff: ParsableCommand {
 
   private func diff() throws {
     let objects = try Change.decode(manifests)
-    let (known, _) = try KnownStore.load(common.stateDirectory)
+    let (known, _) = try KnownStore.load(common.stateDirectory, reusing: objects)
     let kept = try common.stateDirectory.readSettings()
     let options = NodeOptions.compileOptions(node.settings(over: kept))
     let live: ServiceTable

@@ -54,7 +54,7 @@ struct Rollback: ParsableCommand {
         remedy: "there are: \(choices)")
     }
     guard KnownObjects.digest(ofEncoded: bytes)?.digest == entry.objects,
-      let known = try? KnownStore.decode(bytes)
+      let known = try? KnownObjects(decoding: bytes)
     else {
       throw DataplaneError.damaged(
         "the objects of generation \(wanted) are damaged on disk",

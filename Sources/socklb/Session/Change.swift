@@ -1,4 +1,5 @@
 import ArgumentParser
+import ManifestText
 import ServiceDataplane
 import ServiceMaps
 
@@ -59,10 +60,11 @@ struct WriteSession {
   private let keptSettings: [String: String]
   private let settings: [String: String]
 
+  /// - Parameter decoded: objects that were read already, and may be known.
   /// - Throws: when nothing is attached, or the pins belong to another state.
   init(
     _ common: CommonOptions, node: NodeOptions? = nil, history: HistoryOptions? = nil,
-    mayStartAnew: Bool = false
+    mayStartAnew: Bool = false, reusing decoded: [ManifestObject] = []
   ) throws(DataplaneError) {
     self.common = common
     try Capabilities.checkWriting()
@@ -84,7 +86,7 @@ struct WriteSession {
       current = finished
     }
     dataplane = current
-    (known, knownBytes) = try KnownStore.load(state)
+    (known, knownBytes) = try KnownStore.load(state, reusing: decoded)
     // attach has written it, if only without an object.
     guard knownBytes != nil || mayStartAnew else {
       throw WriteSession.lostObjects(state)
@@ -111,11 +113,16 @@ struct WriteSession {
   ///   one whose writer was killed.
   func commit(_ change: Change, _ note: HistoryNote) throws(DataplaneError) -> EndedSockets {
     let limits = Limits(settings).capacities ?? dataplane.tables.capacities.largest
-    let (prepared, dataplane, hasGrown) = try dataplane.prepare(change.table, within: limits)
+    // What is to be stored is written while the plan is made.
+    let known = change.known
+    let isStored = change.changes.isChange || knownBytes == nil
+    let before = self.dataplane
+    let (planned, bytes) = inParallel(
+      { plan(before, change.table, within: limits) }, { isStored ? known.encode() : nil })
+    let (prepared, dataplane, hasGrown) = try planned.get()
     if hasGrown { Output.message("grew the maps: room for \(dataplane.tables.capacities)") }
     let state = common.stateDirectory
     let wasUnfinished = dataplane.tables.isUnfinished
-    let bytes = change.changes.isChange || knownBytes == nil ? change.known.encode() : nil
     let entry = entry(of: change, note, bytes, prepared)
     if let entry { try begin(entry) }
     do {
@@ -153,6 +160,18 @@ struct WriteSession {
     // Only memory: the next change tries again.
     try? dataplane.clearAbandonedTraces()
     return endLostSockets(of: dataplane, after: prepared)
+  }
+
+  private typealias Planned = (KernelTables.Preparation, Dataplane, hasGrown: Bool)
+
+  private func plan(
+    _ dataplane: Dataplane, _ table: ServiceTable, within limits: Capacities
+  ) -> Result<Planned, DataplaneError> {
+    do throws(DataplaneError) {
+      return .success(try dataplane.prepare(table, within: limits))
+    } catch {
+      return .failure(error)
+    }
   }
 
   /// What the history is to say; nil when nothing changes.
