@@ -124,9 +124,9 @@ public struct Dataplane: Sendable {
       let family = "\(family.rawValue)"
       try object.setMaxEntries(
         KeyTable.buckets(for: capacities.frontends) + 1, ofMap: "keys" + family)
-      for map in ["frontends", "guards"] {
-        try object.setMaxEntries(capacities.frontends, ofMap: map + family)
-      }
+      try object.setMaxEntries(
+        GuardTable.buckets(for: capacities.frontends) + 1, ofMap: "guards" + family)
+      try object.setMaxEntries(capacities.frontends, ofMap: "frontends" + family)
       try object.setMaxEntries(capacities.physicalLists, ofMap: "lists" + family)
       for map in ["slots", "endpoints"] {
         try object.setMaxEntries(capacities.physicalBackends, ofMap: map + family)

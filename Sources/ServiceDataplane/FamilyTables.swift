@@ -6,7 +6,7 @@ import ServiceMaps
 struct FamilyTables<Wire: WireFamily>: Sendable
 where
   Wire.WireFrontend: BitwiseCopyable, Wire.WireSlot: BitwiseCopyable,
-  Wire.WireGuard: BitwiseCopyable, Wire.WireRange: BitwiseCopyable, Wire.WireKept: BitwiseCopyable
+  Wire.WireGuards: BitwiseCopyable, Wire.WireRange: BitwiseCopyable, Wire.WireKept: BitwiseCopyable
 {
   let keys: MappedArray<svc_key_bucket>
   let frontends: MappedArray<Wire.WireFrontend>
@@ -18,7 +18,7 @@ where
   /// Of service ports whose names are long.
   let names: HashMap<svc_names_key, svc_names>
   let policies: MappedArray<svc_policy>
-  let guards: HashMap<Wire.WireGuard, UInt32>
+  let guards: GuardMap<Wire>
   let ranges: HashMap<Wire.WireRange, UInt32>
   let counters: PerCPUArray<svc_counters>
   let totals: MappedArray<svc_totals>
@@ -44,7 +44,7 @@ where
     services = try MappedArray(open("services" + family))
     names = try HashMap(open("names" + family))
     policies = try MappedArray(open("policies" + family))
-    guards = try HashMap(open("guards" + family))
+    guards = try GuardMap(open("guards" + family), keys: keys)
     ranges = try HashMap(open("ranges" + family))
     counters = try PerCPUArray(open("counters" + family))
     totals = try MappedArray(open("totals" + family))
@@ -88,7 +88,7 @@ where
     usedIDs = state.kept.values.reduce(usedIDs) { max($0, Int($1) + 1) }
     state.endpoints = readEndpoints(atLeast: usedIDs)
     state.services = try readServices()
-    for (wire, _) in try guards.all() { state.guards.insert(Wire.address(wire)) }
+    state.guards = try guards.read().addresses
     try readRanges(into: &state)
     try keys.checkReads()
     try frontends.checkReads()
@@ -122,6 +122,7 @@ where
   /// Without a key.
   func initializeKeys() {
     initialize(KeyTable(seed: .random(in: 0 ... .max), buckets: keys.count - 1))
+    guards.initialize()
   }
 
   private func readRanges(into state: inout FamilyState) throws(BPFError) {
@@ -232,8 +233,8 @@ where
     }
     for write in plan.publishLists { lists.publish(write.range.word, at: write.list) }
     for write in plan.insertKeys { publish(write.word, at: write.position) }
-    try guards.update(plan.insertGuards.map(Wire.guarding), plan.insertGuards.map { _ in 1 })
-    try guards.delete(plan.deleteGuards.map(Wire.guarding))
+    try guards.insert(plan.insertGuards)
+    guards.delete(plan.deleteGuards)
     for write in plan.deleteKeys { publish(0, at: write.position) }
     try ranges.delete(plan.deleteRanges.map(Wire.range))
     try kept.delete(plan.deleteKept.map(Wire.kept))

@@ -50,7 +50,7 @@ private let elements: [(name: String, key: Int, value: Int)] = [
   ("names4", size(svc_names_key.self), size(svc_names.self)),
   ("names6", size(svc_names_key.self), size(svc_names.self)),
   ("policies4", 4, size(svc_policy.self)), ("policies6", 4, size(svc_policy.self)),
-  ("guards4", size(svc_guard4.self), 4), ("guards6", size(svc_guard6.self), 4),
+  ("guards4", 4, size(svc_guard_bucket4.self)), ("guards6", 4, size(svc_guard_bucket6.self)),
   ("ranges4", size(svc_range4.self), 4), ("ranges6", size(svc_range6.self), 4),
   ("address_filter", 4, 8),
   ("affinities", size(svc_affinity_key.self), size(svc_affinity.self)),
@@ -142,6 +142,8 @@ private let layouts: [BTFStruct] = [
     ]),
   layout(svc_guard4.self, [("addr_be", \.addr_be)]),
   layout(svc_guard6.self, [("addr_be", \.addr_be)]),
+  layout(svc_guard_bucket4.self, [("way", \.way)]),
+  layout(svc_guard_bucket6.self, [("way", \.way)]),
   layout(
     svc_range4.self,
     [

@@ -64,7 +64,7 @@ private struct Maps {
   let services: MappedArray<svc_service>
   let names: HashMap<svc_names_key, svc_names>
   let policies: MappedArray<svc_policy>
-  let guards: HashMap<svc_guard4, UInt32>
+  let guards: MappedArray<svc_guard_bucket4>
   let ranges: HashMap<svc_range4, UInt32>
   let filter: MappedArray<UInt64>
   let header: MappedArray<svc_header>
@@ -76,6 +76,18 @@ private struct Maps {
   let otherIndex: UInt32
   let record: FrontendRecord
   let range: SlotRange
+
+  /// Writes an address into the last way of a bucket that is its, or is not.
+  func `guard`(_ address: IPAddress, isFound: Bool) {
+    let places = GuardTable.buckets(of: address, seed: keys[0].way.0, count: guards.count - 1)
+    let bucket =
+      isFound
+      ? places.first
+      : (1..<UInt32(guards.count)).first { $0 != places.first && $0 != places.second } ?? 1
+    var ways = guards[bucket]
+    ways.way.15 = svc_guard4(addr_be: UInt32(truncatingIfNeeded: address.low).bigEndian)
+    guards.store(ways, at: bucket)
+  }
 
   init(_ sandbox: Sandbox, _ vip: Place, other: Place) throws {
     pin = sandbox.pin
@@ -89,7 +101,7 @@ private struct Maps {
     services = try MappedArray(map("services4"))
     names = try HashMap(map("names4"))
     policies = try MappedArray(map("policies4"))
-    guards = try HashMap(map("guards4"))
+    guards = try MappedArray(map("guards4"))
     ranges = try HashMap(map("ranges4"))
     filter = try MappedArray(map("address_filter"))
     header = try MappedArray(BPFMap(pinned: sandbox.pin + "/header"))
@@ -235,10 +247,16 @@ private let damages: [MapDamage] = [
       svc_policy(affinity_timeout: 9, algorithm: 0, next: 5), at: $0.record.service)
   },
   MapDamage(name: "a_missing_guard", says: "guards4 172.30.0.1", isHarmless: true) {
-    try $0.guards.delete([WireV4.guarding($0.record.key.address)])
+    for bucket in 1..<UInt32($0.guards.count) { $0.guards.store(svc_guard_bucket4(), at: bucket) }
   },
   MapDamage(name: "a_surplus_guard", says: "guards4", isHarmless: true) {
-    try $0.guards.update(svc_guard4(addr_be: 0x0a0a_0a0a), 1)
+    $0.guard(IPAddress(v4: 0x0a0a_0a0a), isFound: true)
+  },
+  MapDamage(name: "a_guard_that_nobody_finds", says: "guards4", isHarmless: true) {
+    $0.guard(IPAddress(v4: 0x0a0a_0a0a), isFound: false)
+  },
+  MapDamage(name: "a_wrong_number_of_guard_buckets", says: "guards4", isHarmless: true) {
+    $0.guards.store(UInt32(0), at: 0, offset: 0)
   },
   MapDamage(name: "a_source_range_of_nobody", says: "ranges4", isHarmless: true) {
     try $0.ranges.update(svc_range4(prefix_length: 40, frontend: 200, addr_be: 10), 1)

@@ -1,5 +1,6 @@
 import BPFLoader
 import CServiceABI
+import ServiceMaps
 
 /// State of another layout: maps of this binary's layout take the place of those that differ,
 /// while connects go on. ARCHITECTURE.md, "Layouts that change".
@@ -170,7 +171,11 @@ extension Dataplane {
           try open.reuse(BPFMap(pinned: next), as: name)
         } else if let change = changes[name] {
           if KernelTables.tableMaps.contains(name) {
-            try open.setMaxEntries(change.old.maxEntries, ofMap: name)
+            let isHash = name.hasPrefix("guards") && !change.old.definition.isArray
+            try open.setMaxEntries(
+              isHash
+                ? GuardTable.buckets(for: change.old.maxEntries) + 1 : change.old.maxEntries,
+              ofMap: name)
           }
           // Which up to layout 3 were in the records.
           if name.hasPrefix("services") {

@@ -16,6 +16,8 @@ struct MapChange: Sendable {
     self.old = old
     self.oldTypes = oldTypes
     self.newTypes = newTypes
+    // Addresses that were keys are in values: GuardCarrier.
+    let oldTypes = name.hasPrefix("guards") ? newTypes : oldTypes
     do {
       key = try Conversion(from: oldTypes.key, to: newTypes.key)
     } catch {
@@ -43,7 +45,9 @@ struct MapChange: Sendable {
   // MARK: Which
 
   /// Hashes up to layout 3, arrays since; what is in them is carried over by their own carriers.
-  private static let retyped: Set = ["services4", "services6", "totals4", "totals6"]
+  private static let retyped: Set = [
+    "services4", "services6", "totals4", "totals6", "guards4", "guards6",
+  ]
 
   /// The maps at `layout` that are not what the programs of `open` work on, by name.
   ///

@@ -1,5 +1,6 @@
 import BPFLoader
 import CServiceABI
+import ServiceMaps
 
 /// Maps of one layout that are about to take the place of others, and everything that carries over
 /// what the others hold.
@@ -101,6 +102,7 @@ struct Migration {
     let apart: Set = [
       "header", "sockets", "socket_tags", "affinities", "more_flows", "events", "counters4",
       "counters6", "totals4", "totals6", "services4", "services6", "names4", "names6",
+      "guards4", "guards6",
     ]
     for (name, change) in changes.sorted(by: { $0.key < $1.key }) where !apart.contains(name) {
       try change.copy(to: map(name))
@@ -109,6 +111,12 @@ struct Migration {
       guard let services = changes["services" + family] else { continue }
       try ServiceCarrier(services, changes["names" + family])
         .copy(to: map("services" + family), map("names" + family))
+    }
+    if let guards = changes["guards4"] {
+      try GuardCarrier.copy(guards, to: map("guards4"), keys: map("keys4"), WireV4.self)
+    }
+    if let guards = changes["guards6"] {
+      try GuardCarrier.copy(guards, to: map("guards6"), keys: map("keys6"), WireV6.self)
     }
     try events?.copy()
     try carry(isFirst: true)

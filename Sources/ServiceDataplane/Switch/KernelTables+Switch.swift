@@ -64,10 +64,11 @@ extension FamilyTables {
     endpoints.copy(from: other.endpoints)
     policies.copy(from: other.policies)
     try copyKeys(from: other)
+    guards.initialize()
+    try guards.insert(other.guards.read().addresses.sorted())
     try kept.copy(from: other.kept)
     services.copy(from: other.services)
     try names.copy(from: other.names)
-    try guards.copy(from: other.guards)
     try ranges.copy(from: other.ranges)
     // Not what programs count there themselves.
     for id in 0..<UInt32(min(totals.count, other.totals.count)) {

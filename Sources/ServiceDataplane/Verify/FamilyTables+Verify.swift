@@ -35,7 +35,11 @@ extension FamilyTables where Wire: WireImage {
     where Int(id) < policies.count {
       image.policies[id] = FamilyImage.Policy(policies[id])
     }
-    for (wire, _) in try guards.all() { image.guards.insert(Wire.address(wire)) }
+    let (guarded, stray) = try guards.read()
+    image.guards = guarded
+    if !guards.isMaskRight || !stray.isEmpty {
+      image.junk.append(.init(map: "guards", element: "addresses where nobody looks for them"))
+    }
     for (wire, _) in try ranges.all() {
       let write = Wire.range(wire)
       guard WireBytes.areEqual(Wire.range(write), wire) else {
@@ -126,6 +130,8 @@ extension FamilyTables where Wire: WireImage {
       ranges.all().map(\.key).filter { wire in
         !WireBytes.areEqual(Wire.range(Wire.range(wire)), wire)
       })
+    guards.initialize()
+    for place in try guards.read().stray { guards.clear(place) }
     // One that a frontend uses was written anew before.
     let names = try readNames()
     let junk = (0..<UInt32(services.count)).filter { id in

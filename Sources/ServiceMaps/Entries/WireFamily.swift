@@ -6,7 +6,7 @@ public import CServiceABI
 /// this folder is the only place where one becomes the other.
 public protocol WireFamily: Sendable {
   associatedtype WireFrontend: Sendable
-  associatedtype WireGuard: Sendable
+  associatedtype WireGuards: Sendable
   associatedtype WireKept: Sendable
   associatedtype WireRange: Sendable
   associatedtype WireSlot: Sendable
@@ -27,14 +27,14 @@ public protocol WireFamily: Sendable {
   static func kept(_ record: KeptRecord) -> WireKept
   /// nil when the record is not one that socklb wrote.
   static func kept(_ wire: WireKept) -> KeptRecord?
-  static func guarding(_ address: IPAddress) -> WireGuard
-  static func address(_ wire: WireGuard) -> IPAddress
   static func range(_ write: FamilyPlan.RangeWrite) -> WireRange
   static func range(_ wire: WireRange) -> FamilyPlan.RangeWrite
 }
 
 /// IPv4: 24-byte frontends, 16-byte slots.
 public enum WireV4: WireFamily {
+  public typealias WireGuards = svc_guard_bucket4
+
   public static var family: IPFamily { .v4 }
   public static var targetOffset: Int { MemoryLayout<svc_frontend4>.offset(of: \.target) ?? 0 }
   public static var flagsOffset: Int { MemoryLayout<svc_frontend4>.offset(of: \.flags) ?? 0 }
@@ -84,14 +84,6 @@ extension WireV4 {
     return KeptRecord(service: wire.service, backend: Backend(address: address, port: port))
   }
 
-  public static func guarding(_ address: IPAddress) -> svc_guard4 {
-    svc_guard4(addr_be: UInt32(truncatingIfNeeded: address.low).bigEndian)
-  }
-
-  public static func address(_ wire: svc_guard4) -> IPAddress {
-    IPAddress(v4: UInt32(bigEndian: wire.addr_be))
-  }
-
   public static func range(_ write: FamilyPlan.RangeWrite) -> svc_range4 {
     svc_range4(
       prefix_length: 32 + UInt32(write.range.length), frontend: write.frontend,
@@ -109,6 +101,8 @@ extension WireV4 {
 
 /// IPv6: 32-byte frontends, 32-byte slots.
 public enum WireV6: WireFamily {
+  public typealias WireGuards = svc_guard_bucket6
+
   public static var family: IPFamily { .v6 }
   public static var targetOffset: Int { MemoryLayout<svc_frontend6>.offset(of: \.target) ?? 0 }
   public static var flagsOffset: Int { MemoryLayout<svc_frontend6>.offset(of: \.flags) ?? 0 }
@@ -152,12 +146,6 @@ public enum WireV6: WireFamily {
     return KeptRecord(
       service: wire.service, backend: Backend(address: address(wire.addr_be), port: port))
   }
-
-  public static func guarding(_ address: IPAddress) -> svc_guard6 {
-    svc_guard6(addr_be: words(address))
-  }
-
-  public static func address(_ wire: svc_guard6) -> IPAddress { address(wire.addr_be) }
 
   public static func range(_ write: FamilyPlan.RangeWrite) -> svc_range6 {
     svc_range6(

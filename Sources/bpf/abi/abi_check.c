@@ -50,6 +50,8 @@ AT(svc_affinity, endpoint, 8);
 AT(svc_affinity, position, 16);
 SIZE(svc_guard4, 4);
 SIZE(svc_guard6, 16);
+SIZE(svc_guard_bucket4, 64);
+SIZE(svc_guard_bucket6, 256);
 SIZE(svc_range4, 12);
 AT(svc_range4, addr_be, 8);
 SIZE(svc_range6, 24);

@@ -57,7 +57,8 @@
 	TYPED_MAP(names##family, BPF_MAP_TYPE_LPM_TRIE, struct svc_names_key, struct svc_names,    \
 		  BPF_F_NO_PREALLOC, 65536);                                                       \
 	ARRAY_MAP(policies##family, BPF_MAP_TYPE_ARRAY, struct svc_policy, BPF_F_MMAPABLE, 65536); \
-	HASH_MAP(guards##family, struct svc_guard##family, __u32, BPF_F_NO_PREALLOC, 262144);      \
+	ARRAY_MAP(guards##family, BPF_MAP_TYPE_ARRAY, struct svc_guard_bucket##family,             \
+		  BPF_F_MMAPABLE, 32769);                                                          \
 	TYPED_MAP(ranges##family, BPF_MAP_TYPE_LPM_TRIE, struct svc_range##family, __u32,          \
 		  BPF_F_NO_PREALLOC, 1048576)
 

@@ -154,14 +154,27 @@ static __always_inline __u32 look_into_filter(const struct endpoint_address *to)
 	       ((1 << SVC_FILTER_BITS) - 1);
 }
 
-static __always_inline void fill_guard4(struct svc_guard4 *guard, const struct endpoint_address *to)
+static __always_inline __u64 hash_address4(__u64 seed, const struct endpoint_address *to)
 {
-	guard->addr_be = to->w[3];
+	return svc_guard_hash4(seed, to->w[3]);
 }
 
-static __always_inline void fill_guard6(struct svc_guard6 *guard, const struct endpoint_address *to)
+static __always_inline __u64 hash_address6(__u64 seed, const struct endpoint_address *to)
 {
-	copy_words(guard->addr_be, to->w);
+	return svc_guard_hash6(seed, (__u64)to->w[0] << 32 | to->w[1],
+			       (__u64)to->w[2] << 32 | to->w[3]);
+}
+
+static __always_inline int is_guard4(const struct svc_guard4 *guard,
+				     const struct endpoint_address *to)
+{
+	return guard->addr_be == to->w[3];
+}
+
+static __always_inline int is_guard6(const struct svc_guard6 *guard,
+				     const struct endpoint_address *to)
+{
+	return same_words(guard->addr_be, to->w);
 }
 
 /* The address a socket is bound to; for one that is not, what its namespace would choose. */

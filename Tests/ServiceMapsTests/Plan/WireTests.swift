@@ -114,8 +114,24 @@ import Testing
     #expect(WireV4.range(WireV4.range(range)) == range)
     let range6 = FamilyPlan.RangeWrite(frontend: 5, range: IPPrefix("fd00::/8")!)
     #expect(WireV6.range(WireV6.range(range6)) == range6)
-    let address = IPAddress("fd00::5")!
-    #expect(WireV6.address(WireV6.guarding(address)) == address)
+  }
+
+  @Test func addresses_that_are_guarded_spread_over_their_buckets() {
+    for family in IPFamily.allCases {
+      let count = GuardTable.buckets(for: 10_000)
+      var used = [Int](repeating: 0, count: count)
+      for number in 0..<10_000 {
+        let address =
+          family == .v4
+          ? IPAddress(v4: 0x0a60_0000 + UInt32(number))
+          : IPAddress(v6High: 0xfd00 << 48, low: UInt64(number))
+        let (first, second) = GuardTable.buckets(of: address, seed: 7, count: count)
+        #expect((1...UInt32(count)).contains(first) && (1...UInt32(count)).contains(second))
+        let (a, b) = (Int(first) - 1, Int(second) - 1)
+        used[GuardTable.ways - used[a] > GuardTable.ways / 4 || used[a] <= used[b] ? a : b] += 1
+      }
+      #expect(used.allSatisfy { $0 <= GuardTable.ways }, "\(used.max() ?? 0) in one")
+    }
   }
 
   @Test func address_filter_has_bits_per_place() {

@@ -60,6 +60,17 @@ static inline __u64 svc_key_hash6(__u64 seed, __u64 high, __u64 low, __u32 port)
 	return svc_key_mix((z ^ port) * 0x9e3779b97f4a7c15ull);
 }
 
+/* Of addresses, without a port. */
+static inline __u64 svc_guard_hash4(__u64 seed, __u32 addr_be)
+{
+	return svc_key_hash4(seed, addr_be, 0);
+}
+
+static inline __u64 svc_guard_hash6(__u64 seed, __u64 high, __u64 low)
+{
+	return svc_key_hash6(seed, high, low, 0);
+}
+
 /* Where a key may be: the first or the second bucket. */
 static inline __u32 svc_key_bucket_of(__u64 hash, __u64 mask, int second)
 {

@@ -234,13 +234,28 @@ struct svc_affinity {
 	SVC_TEST_TYPE(__u32, __u64) by_cgroup;
 };
 
-/* guards4, guards6: HASH; every port of these addresses that is no frontend is refused. */
+/*
+ * guards4, guards6: ARRAY of buckets, mmapped: every port of these addresses that is no frontend is
+ * refused. An address is in one of the two buckets that its hash names (svc_guard_hash4, …6, with
+ * the seed of the keys); all zero: nothing is there. The first word of bucket 0 is the number of the
+ * other buckets, a power of two, less one.
+ */
+#define SVC_GUARD_WAYS 16
+
 struct svc_guard4 {
 	__be32 addr_be;
 };
 
 struct svc_guard6 {
 	__be32 addr_be[4];
+};
+
+struct svc_guard_bucket4 {
+	struct svc_guard4 way[SVC_GUARD_WAYS];
+};
+
+struct svc_guard_bucket6 {
+	struct svc_guard6 way[SVC_GUARD_WAYS];
 };
 
 /*
