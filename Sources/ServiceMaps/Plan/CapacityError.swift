@@ -31,9 +31,7 @@ extension FamilyState {
     of table: ServiceTable, capacities: Capacities
   ) -> [CapacityError.Shortage] {
     IPFamily.allCases.flatMap { family in
-      shortages(
-        of: table.frontends.filter { $0.key.address.family == family }, family: family,
-        capacities: capacities)
+      shortages(of: table.frontends(of: family), family: family, capacities: capacities)
     }
   }
 
@@ -45,7 +43,9 @@ extension FamilyState {
   static func shortages(
     of frontends: [Frontend], family: IPFamily, capacities: Capacities
   ) -> [CapacityError.Shortage] {
-    let listed = frontends.reduce(0) { $0 + $1.backends.count }
+    let all = frontends.span
+    var listed = 0
+    for position in all.indices { listed += all[position].backends.count }
     if frontends.count <= min(capacities.services, capacities.frontends)
       && listed <= capacities.backends
     {
@@ -76,5 +76,19 @@ extension FamilyState {
       backends += frontend.backends.count
     }
     return (lists.count, backends)
+  }
+}
+
+extension ServiceTable {
+  /// Those of IPv4 come first. Not copied where there are no others.
+  func frontends(of family: IPFamily) -> [Frontend] {
+    let all = frontends.span
+    var (border, end) = (0, all.count)
+    while border < end {
+      let middle = (border + end) / 2
+      if all[middle].key.address.family == .v4 { border = middle + 1 } else { end = middle }
+    }
+    let range = family == .v4 ? 0..<border : border..<all.count
+    return range.count == all.count ? frontends : Array(frontends[range])
   }
 }

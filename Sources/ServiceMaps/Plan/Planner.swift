@@ -42,10 +42,7 @@ public struct Planner {
   public static func plan(
     from state: FamilyState, to table: ServiceTable
   ) throws(CapacityError) -> FamilyPlan {
-    // Without a copy where there is nothing to leave out.
-    var frontends =
-      table.frontends.contains { $0.key.address.family != state.family }
-      ? table.frontends.filter { $0.key.address.family == state.family } : table.frontends
+    var frontends = table.frontends(of: state.family)
     let shortages = FamilyState.shortages(
       of: frontends, family: state.family, capacities: state.capacities)
     guard shortages.isEmpty else { throw CapacityError(shortages: shortages) }
@@ -202,26 +199,30 @@ public struct Planner {
       if let id = serviceIDs[name] { usedServices.insert(id) }
     }
     if serviceIDs.isEmpty { plan.services.reserveCapacity(frontends.count) }
-    return frontends.map { frontend in
+    let all = frontends.span
+    var ids: [UInt32?] = []
+    ids.reserveCapacity(all.count)
+    for position in all.indices {
       let record = ServiceRecord(
-        name: frontend.service, affinityTimeout: frontend.affinityTimeout,
-        algorithm: frontend.algorithm, termination: frontend.termination)
-      if let id = serviceIDs[frontend.service] {
+        name: all[position].service, affinityTimeout: all[position].affinityTimeout,
+        algorithm: all[position].algorithm, termination: all[position].termination)
+      if let id = serviceIDs[record.name] {
         usedServices.insert(id)
         if let known = old.services[id], known != record, written.insert(id).inserted {
           plan.services.append(.init(id: id, record: record, isNew: false))
         }
-        return id
+        ids.append(id)
+      } else if let id = room.services.allocate() {
+        serviceIDs[record.name] = id
+        usedServices.insert(id)
+        plan.services.append(.init(id: id, record: record, isNew: true))
+        ids.append(id)
+      } else {
+        deferred.insert(record.name)
+        ids.append(nil)
       }
-      guard let id = room.services.allocate() else {
-        deferred.insert(frontend.service)
-        return nil
-      }
-      serviceIDs[frontend.service] = id
-      usedServices.insert(id)
-      plan.services.append(.init(id: id, record: record, isNew: true))
-      return id
     }
+    return ids
   }
 
   private mutating func deleteServices() {
