@@ -53,6 +53,29 @@ public struct MappedArray<Element: BitwiseCopyable & Sendable>: Sendable {
     memory?.store(element, at: Int(index) * stride)
   }
 
+  /// Writes elements that no program can reach yet.
+  public func store<Write>(
+    _ writes: [Write], _ element: (Write) -> (index: UInt32, element: Element)
+  ) {
+    guard let memory else { return }
+    for write in writes {
+      let (index, element) = element(write)
+      memory.store(element, at: Int(index) * stride)
+    }
+  }
+
+  /// Writes elements that lie one after the other, and that no program can reach yet.
+  public func store<Write>(
+    _ writes: [Write], from index: UInt32, _ element: (Write) -> Element
+  ) {
+    guard let memory else { return }
+    var offset = Int(index) * stride
+    for write in writes {
+      memory.store(element(write), at: offset)
+      offset += stride
+    }
+  }
+
   /// Writes one field of an element; nothing the programs act on.
   public func store(_ field: UInt32, at index: UInt32, offset: Int) {
     memory?.store(field, at: Int(index) * stride + offset)

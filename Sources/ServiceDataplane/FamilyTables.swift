@@ -214,16 +214,10 @@ where
     for position in plan.staleKeys { publish(0, at: position) }
     try kept.delete(plan.staleKept.map(Wire.kept))
     try write(plan.services)
-    for write in plan.newEndpoints { endpoints.store(write.record.wire, at: write.id) }
-    for write in plan.slots {
-      for (offset, slot) in write.slots.enumerated() {
-        slots.store(Wire.slot(slot), at: write.base + UInt32(offset))
-      }
-    }
+    endpoints.store(plan.newEndpoints) { ($0.id, $0.record.wire) }
+    for write in plan.slots { slots.store(write.slots, from: write.base) { Wire.slot($0) } }
     for write in plan.newLists { lists.publish(write.range.word, at: write.list) }
-    for write in plan.newFrontends {
-      frontends.store(Wire.frontend(write.record), at: write.index)
-    }
+    frontends.store(plan.newFrontends) { ($0.index, Wire.frontend($0.record)) }
     try ranges.update(plan.insertRanges.map(Wire.range), plan.insertRanges.map { _ in 1 })
     try kept.update(plan.insertKept.map { Wire.kept($0.record) }, plan.insertKept.map(\.endpoint))
     // In sight.
