@@ -100,6 +100,15 @@ public struct MappedArray<Element: BitwiseCopyable & Sendable>: Sendable {
     }
   }
 
+  /// All words of the elements from `index` on, each read with acquire order.
+  public func words(from index: UInt32) -> [UInt64] {
+    let range = Int(index) * stride / 8..<count * stride / 8
+    switch storage {
+    case .mapped(let memory): return range.map { memory.acquire(at: $0 * 8) }
+    case .copied(let copy): return range.map { copy.load(at: $0 * 8, as: UInt64.self) }
+    }
+  }
+
   /// Replaces one aligned 64-bit word if it still is `old`; whether it was.
   public func exchange(
     _ old: UInt64, for word: UInt64, at index: UInt32, offset: Int = 0

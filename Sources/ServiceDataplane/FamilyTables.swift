@@ -100,11 +100,8 @@ where
 
   /// The words, whatever seed and mask are.
   func readKeys() -> KeyTable {
-    let words = (0..<(keys.count - 1) * Int(SVC_KEY_WAYS)).map { position in
-      let (bucket, offset) = KeyTable.place(of: position)
-      return keys.acquire(at: bucket, offset: offset)
-    }
-    return KeyTable(seed: keys.acquire(at: 0, offset: Self.seedOffset), words: words)
+    // Bucket 0 holds none.
+    KeyTable(seed: keys.acquire(at: 0, offset: Self.seedOffset), words: keys.words(from: 1))
   }
 
   static var seedOffset: Int { Int(SVC_KEY_SEED.rawValue) * MemoryLayout<UInt64>.size }

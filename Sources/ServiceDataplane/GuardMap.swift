@@ -40,7 +40,12 @@ struct GuardMap<Wire: WireFamily>: Sendable where Wire.WireGuards: BitwiseCopyab
     let seed = seed
     var found: Set<IPAddress> = []
     var stray: [Place] = []
+    let words = map.words(from: 1)
+    let wordsPerBucket = words.count / buckets
     for bucket in 1...UInt32(buckets) {
+      let part = Int(bucket - 1) * wordsPerBucket
+      // Most are empty.
+      if words[part..<part + wordsPerBucket].allSatisfy({ $0 == 0 }) { continue }
       for way in 0..<GuardTable.ways {
         guard let address = self[Place(bucket: bucket, way: way)] else { continue }
         let places = GuardTable.buckets(of: address, seed: seed, count: buckets)
