@@ -13,7 +13,7 @@ packages_for() {
 	test) echo iproute2 cpio qemu-system-x86 strace python3 dnsmasq-base bind9-dnsutils ;;
 	# What backend.py and udp_client.py import is in python3-minimal.
 	demo) echo curl iproute2 netcat-openbsd python3-minimal ;;
-	bench) echo iproute2 iptables nftables time ;;
+	bench) echo iproute2 iptables nftables strace time ;;
 	lint) echo clang-format shellcheck ;;
 	*) return 1 ;;
 	esac

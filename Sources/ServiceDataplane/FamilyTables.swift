@@ -44,7 +44,7 @@ where
     services = try MappedArray(open("services" + family))
     names = try HashMap(open("names" + family))
     policies = try MappedArray(open("policies" + family))
-    guards = try GuardMap(open("guards" + family), keys: keys)
+    guards = try GuardMap(open("guards" + family))
     ranges = try HashMap(open("ranges" + family))
     counters = try PerCPUArray(open("counters" + family))
     totals = try MappedArray(open("totals" + family))
@@ -267,10 +267,20 @@ where
     try names.update(long.map(\.0), long.map(\.1))
   }
 
+  /// Removes what a writer that was killed has left half written, and no plan would find.
+  func clearHalves() throws(BPFError) {
+    for place in try guards.read().stray { guards.clear(place) }
+    let whole = try readServices()
+    try delete(
+      services: (0..<UInt32(services.count)).filter {
+        services[$0].protocol != 0 && whole[$0] == nil
+      })
+  }
+
   func delete(services ids: [UInt32]) throws(BPFError) {
     guard !ids.isEmpty else { return }
     if try !names.isEmpty { try names.delete(ids.map { svc_names_key(id: $0) }) }
-    for id in ids { services.store(svc_service(), at: id) }
+    for id in ids where Int(id) < services.count { services.store(svc_service(), at: id) }
   }
 }
 

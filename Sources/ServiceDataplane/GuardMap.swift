@@ -6,13 +6,8 @@ import ServiceMaps
 /// `service_abi.h` has it.
 struct GuardMap<Wire: WireFamily>: Sendable where Wire.WireGuards: BitwiseCopyable {
   private let map: MappedArray<Wire.WireGuards>
-  /// They have the seed.
-  private let keys: MappedArray<svc_key_bucket>
 
-  init(_ map: BPFMap, keys: MappedArray<svc_key_bucket>) throws(BPFError) {
-    self.map = try MappedArray(map)
-    self.keys = keys
-  }
+  init(_ map: BPFMap) throws(BPFError) { self.map = try MappedArray(map) }
 
   /// Where an address is.
   struct Place: Hashable {
@@ -20,18 +15,24 @@ struct GuardMap<Wire: WireFamily>: Sendable where Wire.WireGuards: BitwiseCopyab
     var way: Int
   }
 
-  private var seed: UInt64 {
-    keys.acquire(at: 0, offset: Int(SVC_KEY_SEED.rawValue) * MemoryLayout<UInt64>.size)
-  }
+  private var seed: UInt64 { map.acquire(at: 0) }
   private var buckets: Int { map.count - 1 }
-  private var mask: UInt32 { UInt32(buckets - 1) }
+  private static var maskOffset: Int {
+    MemoryLayout<svc_guard_parameters>.offset(of: \.mask) ?? 8
+  }
+
+  /// Without an address.
+  func initialize() {
+    map.publish(.random(in: 0 ... .max), at: 0)
+    mendMask()
+  }
 
   /// Writes how many buckets there are.
-  func initialize() { map.store(mask, at: 0, offset: 0) }
+  func mendMask() { map.publish(UInt64(buckets - 1), at: 0, offset: Self.maskOffset) }
 
   /// Whether programs look where addresses are.
   var isMaskRight: Bool {
-    UInt32(truncatingIfNeeded: map.acquire(at: 0).littleEndian).littleEndian == mask
+    map.acquire(at: 0, offset: Self.maskOffset) == UInt64(buckets - 1)
   }
 
   /// All addresses that programs find, and the places of what they do not.

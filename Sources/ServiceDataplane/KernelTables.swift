@@ -243,6 +243,14 @@ public struct KernelTables: Sendable {
   /// and committing again goes on from there.
   public func commit(_ preparation: Preparation) throws(DataplaneError) {
     try waitIfPending()
+    if isUnfinished {
+      do {
+        try v4.clearHalves()
+        try v6.clearHalves()
+      } catch {
+        throw .bpf(error)
+      }
+    }
     var states = preparation.states
     var plans = preparation.plans
     var compacted = false

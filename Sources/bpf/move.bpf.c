@@ -102,6 +102,8 @@ int move_stored(struct bpf_iter__bpf_sk_storage_map *ctx)
 	cookie = cookie_of(&sk->__sk_common);
 	from = bpf_map_lookup_elem(&moving, &cookie);
 	if (from) {
+		/* What is copied is never "not known yet": a hook may be at work on the socket. */
+		know_places(from);
 		work.from = from;
 		work.to = bpf_sk_storage_get(&more_flows, sk, from, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!work.to)

@@ -159,8 +159,8 @@ private let layouts: [BTFStruct] = [
   layout(
     svc_totals.self,
     [
-      ("refused", \.refused), ("denied", \.denied), ("translated_before", \.translated_before),
-      ("refused_before", \.refused_before), ("denied_before", \.denied_before),
+      ("translated_before", \.translated_before), ("refused_before", \.refused_before),
+      ("denied_before", \.denied_before), ("refused", \.refused), ("denied", \.denied),
     ]),
   layout(
     svc_header.self,

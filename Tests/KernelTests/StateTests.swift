@@ -1,3 +1,5 @@
+import BPFLoader
+import CServiceABI
 import Glibc
 import ServiceDataplane
 import ServiceMaps
@@ -5,6 +7,26 @@ import SocketKit
 
 /// What outlives the command, the kernel's memory, and a lost directory.
 let stateTests: [KernelTest] = [
+  KernelTest("state_that_a_killed_writer_left_half_written_goes_with_the_next_change") { sandbox in
+    try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+    try sandbox.succeed(["apply", "-f", "-"], input: example)
+    func map(_ name: String) throws -> BPFMap { try BPFMap(pinned: sandbox.pin + "/maps/" + name) }
+    let services = try MappedArray<svc_service>(map("services4"))
+    let guards = try MappedArray<svc_guard_bucket6>(map("guards6"))
+    // A record whose long name is not there yet, and the first half of an address.
+    var record = svc_service()
+    record.protocol = TransportProtocol.tcp.rawValue
+    record.name_length = 60
+    services.store(record, at: 40)
+    guards.publish(0xfd, at: 1, offset: 15 * 16)
+    let tables = try Dataplane(pin: sandbox.pin).tables
+    tables.markUnfinished()
+    try sandbox.succeed(["apply", "-f", "-"], input: example)
+    try check(!tables.isUnfinished, "nothing was finished")
+    try checkEqual(services[40].protocol, 0, "the record")
+    try checkEqual(guards.acquire(at: 1, offset: 15 * 16), 0, "the address")
+    try sandbox.succeed(["verify"])
+  },
   KernelTest("state_is_restored_after_a_reboot") { sandbox in
     let pods = try Pods(.v4, SK_TCP, 1...3)
     let vip = Variant.v4.vip(1)

@@ -40,6 +40,20 @@ let verdictTests: [KernelTest] = Variant.allCases.flatMap { variant in
         try checkEqual(error, networkUnreachable, "VIP \(number)")
       }
     },
+    KernelTest("guard_\(variant)_is_never_the_unspecified_address") { sandbox in
+      // These share their places in the filter with 0.0.0.0 and ::, so that guards are looked at.
+      let addresses = ["10.96.221.78", "10.96.220.78"].compactMap { IPAddress($0) }
+      for (guarded, unspecified) in zip(addresses, ["0.0.0.0", "::"]) {
+        try checkEqual(
+          IPAddress(unspecified).map(AddressFilter.hash), AddressFilter.hash(of: guarded),
+          "the place of \(unspecified)")
+      }
+      try sandbox.attach(ServiceTable(frontends: [], guardedAddresses: addresses))
+      let nowhere = [Variant.v4: "0.0.0.0", .v6: "::", .mapped: "::ffff:0.0.0.0"][variant] ?? ""
+      let place = Place(nowhere, 9)
+      try checkEqual(try Socket(variant, SK_UDP).connectError(place), 0, "connect")
+      try checkEqual(try Socket(variant, SK_UDP).sendError("x", to: place), 0, "sendto")
+    },
     KernelTest("drop_\(variant)_is_no_route_at_once") { sandbox in
       let dataplane = try sandbox.attach([
         try frontend(vip, .tcp, []).with(whenEmpty: .drop),

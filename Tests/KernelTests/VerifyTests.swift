@@ -79,7 +79,8 @@ private struct Maps {
 
   /// Writes an address into the last way of a bucket that is its, or is not.
   func `guard`(_ address: IPAddress, isFound: Bool) {
-    let places = GuardTable.buckets(of: address, seed: keys[0].way.0, count: guards.count - 1)
+    let places = GuardTable.buckets(
+      of: address, seed: guards.acquire(at: 0), count: guards.count - 1)
     let bucket =
       isFound
       ? places.first
@@ -256,7 +257,7 @@ private let damages: [MapDamage] = [
     $0.guard(IPAddress(v4: 0x0a0a_0a0a), isFound: false)
   },
   MapDamage(name: "a_wrong_number_of_guard_buckets", says: "guards4", isHarmless: true) {
-    $0.guards.store(UInt32(0), at: 0, offset: 0)
+    $0.guards.publish(0, at: 0, offset: 8)
   },
   MapDamage(name: "a_source_range_of_nobody", says: "ranges4", isHarmless: true) {
     try $0.ranges.update(svc_range4(prefix_length: 40, frontend: 200, addr_be: 10), 1)

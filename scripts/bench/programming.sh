@@ -36,9 +36,22 @@ row() {
 }
 heading() { printf '\n### %s\n\n| what | median | least … most | must | aim | |\n|---|---|---|---|---|---|\n' "$1"; }
 
-"$build/socklb-bench" generate 10000 10 >"$work/10k.yaml"
+for services in 1000 10000 100000; do
+	"$build/socklb-bench" generate "$services" 10 >"$work/$services.yaml"
+done
+ln -s 10000.yaml "$work/10k.yaml"
 socklb_time() { milliseconds "$1" "$build/socklb" "${@:2}" --pin "$work/bpf/socklb" --state "$work/state"; }
-for _ in $(seq "$rounds"); do
+# apply_of SERVICES: from a file into an empty table.
+apply_of() {
+	attach_empty
+	socklb_time "apply-$1" apply -f "$work/$1.yaml"
+	[ "$(socklb dump | wc -l)" = "$1" ] || { echo "the kernel holds another table" >&2; exit 1; }
+	socklb detach 2>/dev/null
+}
+for round in $(seq "$rounds"); do
+	apply_of 1000
+	# Takes as long as all others together.
+	[ "$round" != 1 ] || apply_of 100000
 	attach_empty
 	socklb_time apply apply -f "$work/10k.yaml"
 	lines=$(wc -l <"$work/out")
@@ -67,11 +80,19 @@ for _ in $(seq "$rounds"); do
 		# The first ones grow what grows once.
 		"$build/socklb-bench" change "$work/bpf/socklb" "$services" 10 30 | grep '^change' | tail -n +11 \
 			| tr -d 'us' | cut -f 2 >>"$results/change-$services"
-		if [ "$services" = 100000 ]; then
-			socklb_time dump dump
-			[ "$(wc -l <"$work/out")" = 100000 ] || { echo "the dump has too few lines" >&2; exit 1; }
-			socklb_time dump-json dump -o json
+		if [ "$round" = 1 ]; then
+			SOCKLB_BENCH_MARK=1 strace -qq -o "$work/strace" \
+				"$build/socklb-bench" change "$work/bpf/socklb" "$services" 10 20 >"$work/marked"
+			# Between the marks of each change.
+			awk '/^getppid/ { if (inside) print calls; inside = !inside; calls = 0; next } inside { calls++ }' \
+				"$work/strace" >"$results/calls-$services"
+			awk '$1 == "stores" { print $2 }' "$work/marked" >"$results/stores-$services"
+			awk '$1 == "stores" { print $3 }' "$work/marked" >"$results/bytes-$services"
+			[ "$(wc -l <"$results/calls-$services")" = 40 ] || { echo "marks are missing" >&2; exit 1; }
 		fi
+		socklb_time "dump-$services" dump
+		[ "$(wc -l <"$work/out")" = "$services" ] || { echo "the dump has too few lines" >&2; exit 1; }
+		socklb_time "dump-json-$services" dump -o json
 		socklb detach 2>/dev/null
 	done
 done
@@ -88,12 +109,18 @@ heading "Commands, from start to exit: milliseconds"
 row apply "\`apply\` of the YAML into an empty table" 1500 800
 row json "\`apply\` of the same objects as JSON" 1000 400
 row again "\`apply\` of the same YAML again"
-row dump "\`dump\` of 100,000 Services × 10"
-row dump-json "\`dump -o json\` of the same"
+row apply-1000 "\`apply\` of 1,000 Services and slices"
+row apply-100000 "\`apply\` of 100,000 Services and slices (once)"
+for services in 1000 10000 100000; do
+	row "dump-$services" "\`dump\` of $services Services × 10"
+	row "dump-json-$services" "\`dump -o json\` of the same"
+done
 heading "The most memory they had: MB"
 row apply-rss "\`apply\` of the YAML" 250 120
 row json-rss "\`apply\` of the JSON" 250 120
-row dump-rss "\`dump\` of 100,000 Services × 10"
+row apply-1000-rss "\`apply\` of 1,000 Services and slices"
+row apply-100000-rss "\`apply\` of 100,000 Services and slices"
+for services in 1000 10000 100000; do row "dump-$services-rss" "\`dump\` of $services Services × 10"; done
 heading "A computed table × 10 into the kernel: milliseconds"
 for services in 1000 10000; do row "both-$services" "$services Services: plan and write"; done
 row both-100000 "100000 Services: plan and write" 250 100
@@ -102,8 +129,13 @@ row write-100000 "of these: write"
 heading "One endpoint in a table × 10, from the change to where a connect sees it: microseconds"
 for services in 1000 10000; do row "change-$services" "$services Services"; done
 row change-100000 "100000 Services" 200 50
+for services in 1000 10000 100000; do
+	row "calls-$services" "system calls until then, $services Services" 2 0
+	row "stores-$services" "stores into maps"
+	row "bytes-$services" "bytes of them"
+done
 echo
 echo "The change is made by a process that has read the table before (\`ResidentTable\`): a store in mapped memory and no"
-echo "system call; one follows, for the grace period, when the process has nothing else to do."
+echo "system call (strace counts them); one follows, for the grace period, when the process has nothing else to do."
 heading "Where the time of \`apply\` goes, one stage after the other in one process: milliseconds"
 while read -r stage; do row "stage-${stage// /-}" "$stage"; done <"$results/stages"

@@ -29,7 +29,7 @@ import CKernel
   }
 
   func store<T: BitwiseCopyable>(_ value: T, at offset: Int) {
-    StoreTrap.step()
+    StoreTrap.step(MemoryLayout<T>.size)
     precondition(offset >= 0 && offset + MemoryLayout<T>.size <= length)
     // SAFETY: checked above.
     unsafe base.storeBytes(of: value, toByteOffset: offset, as: T.self)
@@ -68,7 +68,7 @@ import CKernel
   }
 
   func publish(_ value: UInt64, at offset: Int) {
-    StoreTrap.step()
+    StoreTrap.step(8)
     precondition(offset >= 0 && offset + 8 <= length && offset % 8 == 0)
     // SAFETY: checked above; the mapping is page aligned.
     unsafe ck_store_release64(
@@ -82,7 +82,7 @@ import CKernel
   }
 
   func exchange(_ old: UInt64, for value: UInt64, at offset: Int) -> Bool {
-    StoreTrap.step()
+    StoreTrap.step(8)
     precondition(offset >= 0 && offset + 8 <= length && offset % 8 == 0)
     // SAFETY: as above.
     return unsafe ck_compare_and_swap64(
@@ -90,7 +90,7 @@ import CKernel
   }
 
   func publish(byte: UInt8, at offset: Int) {
-    StoreTrap.step()
+    StoreTrap.step(1)
     precondition(offset >= 0 && offset < length)
     // SAFETY: checked above.
     unsafe ck_store_release8((base + offset).assumingMemoryBound(to: UInt8.self), byte)

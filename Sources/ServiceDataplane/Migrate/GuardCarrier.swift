@@ -1,17 +1,15 @@
 import BPFLoader
-import CServiceABI
 import ServiceMaps
 
 /// Carries over the addresses of which every port is refused: up to layout 3 they were the keys of a
 /// hash.
 enum GuardCarrier {
-  /// - Parameter keys: the new map, with its seed.
   static func copy<Wire: WireFamily>(
-    _ change: MapChange, to new: BPFMap, keys: BPFMap, _ wire: Wire.Type
+    _ change: MapChange, to new: BPFMap, _ wire: Wire.Type
   ) throws(DataplaneError) where Wire.WireGuards: BitwiseCopyable {
     let addresses = try addresses(change.old, Wire.family)
     try bpf { () throws(BPFError) in
-      let guards = try GuardMap<Wire>(new, keys: MappedArray(keys))
+      let guards = try GuardMap<Wire>(new)
       guards.initialize()
       try guards.insert(addresses.sorted())
     }

@@ -113,10 +113,10 @@ struct Migration {
         .copy(to: map("services" + family), map("names" + family))
     }
     if let guards = changes["guards4"] {
-      try GuardCarrier.copy(guards, to: map("guards4"), keys: map("keys4"), WireV4.self)
+      try GuardCarrier.copy(guards, to: map("guards4"), WireV4.self)
     }
     if let guards = changes["guards6"] {
-      try GuardCarrier.copy(guards, to: map("guards6"), keys: map("keys6"), WireV6.self)
+      try GuardCarrier.copy(guards, to: map("guards6"), WireV6.self)
     }
     try events?.copy()
     try carry(isFirst: true)

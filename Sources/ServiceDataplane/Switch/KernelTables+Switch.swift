@@ -75,8 +75,8 @@ extension FamilyTables {
       let total = other.totals[id]
       totals.store(
         svc_totals(
-          refused: 0, denied: 0, translated_before: total.translated_before,
-          refused_before: total.refused_before, denied_before: total.denied_before),
+          translated_before: total.translated_before, refused_before: total.refused_before,
+          denied_before: total.denied_before, refused: 0, denied: 0),
         at: id)
     }
   }

@@ -130,7 +130,7 @@ extension FamilyTables where Wire: WireImage {
       ranges.all().map(\.key).filter { wire in
         !WireBytes.areEqual(Wire.range(Wire.range(wire)), wire)
       })
-    guards.initialize()
+    guards.mendMask()
     for place in try guards.read().stray { guards.clear(place) }
     // One that a frontend uses was written anew before.
     let names = try readNames()

@@ -15,7 +15,7 @@ public enum GuardTable {
   /// The two buckets of an address; they may be the same.
   ///
   /// - Parameters:
-  ///   - seed: that of the keys.
+  ///   - seed: `svc_guard_parameters.seed`.
   ///   - count: of buckets, besides the first.
   public static func buckets(
     of address: IPAddress, seed: UInt64, count: Int

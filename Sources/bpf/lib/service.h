@@ -165,16 +165,17 @@ static __always_inline __u64 hash_address6(__u64 seed, const struct endpoint_add
 			       (__u64)to->w[2] << 32 | to->w[3]);
 }
 
+/* All zero is no address that is guarded: in a way it says that nothing is there. */
 static __always_inline int is_guard4(const struct svc_guard4 *guard,
 				     const struct endpoint_address *to)
 {
-	return guard->addr_be == to->w[3];
+	return to->w[3] && guard->addr_be == to->w[3];
 }
 
 static __always_inline int is_guard6(const struct svc_guard6 *guard,
 				     const struct endpoint_address *to)
 {
-	return same_words(guard->addr_be, to->w);
+	return (to->w[0] | to->w[1] | to->w[2] | to->w[3]) && same_words(guard->addr_be, to->w);
 }
 
 /* The address a socket is bound to; for one that is not, what its namespace would choose. */

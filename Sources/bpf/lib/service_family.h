@@ -15,18 +15,17 @@ static __always_inline struct svc_key_bucket *OF(bucket_at)(__u32 at)
 /* Is this an address of which every other port is refused? */
 static __noinline enum verdict OF(check_guard)(const struct endpoint_address *to)
 {
-	const struct svc_key_bucket *parameters = OF(bucket_at)(0);
+	const struct svc_guard_parameters *parameters;
 	const struct OF(svc_guard_bucket) * bucket;
 	__u32 at = 0;
-	__u64 hash, mask;
+	__u64 hash;
 
-	bucket = bpf_map_lookup_elem(&OF(guards), &at);
-	if (!parameters || !bucket)
+	parameters = bpf_map_lookup_elem(&OF(guards), &at);
+	if (!parameters)
 		return NOT_A_SERVICE;
-	mask = *(volatile __u32 *)bucket;
-	hash = OF(hash_address)(parameters->way[SVC_KEY_SEED], to);
+	hash = OF(hash_address)(parameters->seed, to);
 	for (int second = 0; second < 2; second++) {
-		at = svc_key_bucket_of(hash, mask, second);
+		at = svc_key_bucket_of(hash, parameters->mask, second);
 		bucket = bpf_map_lookup_elem(&OF(guards), &at);
 		for (int way = 0; bucket && way < SVC_GUARD_WAYS; way++)
 			if (OF(is_guard)(&bucket->way[way], to))

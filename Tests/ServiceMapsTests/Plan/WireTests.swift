@@ -166,6 +166,7 @@ import Testing
     #expect(MemoryLayout<svc_kept4>.size == 12)
     #expect(MemoryLayout<svc_kept6>.size == 24)
     #expect(MemoryLayout<svc_service>.size == 64)
+    #expect(MemoryLayout<svc_guard_parameters>.offset(of: \.mask) == 8)
     #expect(MemoryLayout<svc_counters>.size == 8)
     #expect(MemoryLayout<svc_header>.size == 64)
     #expect(MemoryLayout<svc_flow>.size == 56)

@@ -233,11 +233,15 @@ struct svc_affinity {
 
 /*
  * guards4, guards6: ARRAY of buckets, mmapped: every port of these addresses that is no frontend is
- * refused. An address is in one of the two buckets that its hash names (svc_guard_hash4, …6, with
- * the seed of the keys); all zero: nothing is there. The first word of bucket 0 is the number of the
- * other buckets, a power of two, less one.
+ * refused. An address is in one of the two buckets that its hash names (svc_guard_hash4, …6); all
+ * zero: nothing is there. Bucket 0 begins with svc_guard_parameters.
  */
 #define SVC_GUARD_WAYS 16
+
+struct svc_guard_parameters {
+	__u64 seed;
+	__u64 mask; /* the number of the other buckets, a power of two, less one */
+};
 
 struct svc_guard4 {
 	__be32 addr_be;
@@ -320,13 +324,13 @@ struct svc_counters {
  * processor, and what was counted in maps that others have replaced.
  */
 struct svc_totals {
-	__u64 refused; /* refused because there was no backend */
-	__u64 denied;  /* refused because of the source ranges */
-	SVC_TEST_MEMBER(__u64)
 	/* Written by the loader only. */
 	__u64 translated_before;
 	__u64 refused_before;
 	__u64 denied_before;
+	SVC_TEST_MEMBER(__u64)
+	__u64 refused; /* refused because there was no backend */
+	__u64 denied;  /* refused because of the source ranges */
 };
 
 /* header: ARRAY with one element, mmapped. */
