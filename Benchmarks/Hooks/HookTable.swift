@@ -58,6 +58,6 @@ struct HookTable: Hashable {
 
   /// The maps that `attach` and `apply` would make for it.
   func capacities(for table: ServiceTable) -> FamilyCapacities {
-    FamilyCapacities(.initial).grown(for: table, within: Capacities(services: 131_072))
+    FamilyCapacities.initial.grown(for: table, within: Capacities(services: 131_072))
   }
 }

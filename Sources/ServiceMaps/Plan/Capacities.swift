@@ -17,9 +17,6 @@ public struct Capacities: Hashable, Sendable, CustomStringConvertible {
     "\(services) service ports, \(frontends) frontends, \(backends) backends"
   }
 
-  /// What attach makes maps for when there is no table yet. They grow.
-  public static let initial = Capacities(services: 2048, frontends: 4096, backends: 16_384)
-
   /// What `table` takes at rest, of one family.
   init(demandOf table: ServiceTable, _ family: IPFamily) {
     let frontends = table.frontends.filter { $0.key.address.family == family }
@@ -100,6 +97,12 @@ public struct FamilyCapacities: Hashable, Sendable, CustomStringConvertible {
 
   /// The same for both.
   public init(_ each: Capacities) { self.init(v4: each, v6: each) }
+
+  /// What attach makes maps for when there is no table yet. They grow, which takes half a second:
+  /// IPv4 begins with room for most nodes' tables, IPv6 with less, as its slots are twice as large.
+  public static let initial = FamilyCapacities(
+    v4: Capacities(services: 16_384, frontends: 32_768, backends: 131_072),
+    v6: Capacities(services: 2048, frontends: 4096, backends: 16_384))
 
   public subscript(family: IPFamily) -> Capacities {
     get { family == .v4 ? v4 : v6 }

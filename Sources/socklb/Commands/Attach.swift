@@ -142,7 +142,7 @@ struct Attach: ParsableCommand {
     for table: ServiceTable, _ settings: [String: String]
   ) -> FamilyCapacities {
     let limits = Limits(settings).capacities ?? Capacities()
-    return FamilyCapacities(capacity.initial).limited(to: limits)
+    return capacity.initial.limited(to: limits)
       .grown(for: table, within: limits)
   }
 }

@@ -26,16 +26,29 @@ struct CapacityOptions: ParsableArguments {
 
   @Option(
     name: .long,
-    help: ArgumentHelp("Room for this many service ports at first.", valueName: "number"))
-  var initialServices = Capacities.initial.services
+    help: ArgumentHelp(
+      "Room for this many service ports at first, per family "
+        + "(default: \(Self.initial(\.services))).", valueName: "number"))
+  var initialServices: Int?
 
   @Option(
-    name: .long, help: ArgumentHelp("Room for this many frontends at first.", valueName: "number"))
-  var initialFrontends = Capacities.initial.frontends
+    name: .long,
+    help: ArgumentHelp(
+      "Room for this many frontends at first, per family "
+        + "(default: \(Self.initial(\.frontends))).", valueName: "number"))
+  var initialFrontends: Int?
 
   @Option(
-    name: .long, help: ArgumentHelp("Room for this many backends at first.", valueName: "number"))
-  var initialBackends = Capacities.initial.backends
+    name: .long,
+    help: ArgumentHelp(
+      "Room for this many backends at first, per family "
+        + "(default: \(Self.initial(\.backends))).", valueName: "number"))
+  var initialBackends: Int?
+
+  private static func initial(_ what: KeyPath<Capacities, Int>) -> String {
+    let initial = FamilyCapacities.initial
+    return "\(initial.v4[keyPath: what]) for IPv4, \(initial.v6[keyPath: what]) for IPv6"
+  }
 
   func validate() throws {
     for (option, value) in [
@@ -47,9 +60,14 @@ struct CapacityOptions: ParsableArguments {
     }
   }
 
-  var initial: Capacities {
-    Capacities(
-      services: initialServices, frontends: initialFrontends, backends: initialBackends)
+  var initial: FamilyCapacities {
+    var result = FamilyCapacities.initial
+    for family in IPFamily.allCases {
+      result[family].services = initialServices ?? result[family].services
+      result[family].frontends = initialFrontends ?? result[family].frontends
+      result[family].backends = initialBackends ?? result[family].backends
+    }
+    return result
   }
 
   /// What was given, as it is kept for all later commands.
