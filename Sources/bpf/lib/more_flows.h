@@ -19,8 +19,7 @@ __noinline int find_flow_in_more(struct svc_more_flows *more, const struct endpo
 	if (!more || !vip)
 		return NOWHERE;
 	places = places_with(more->vip_tags, tag_of_address(vip->w, vip->port_be));
-	FOR_EACH_PLACE(i, places)
-	{
+	FOR_EACH_PLACE (i, places) {
 		__u32 at = first_of(places);
 		struct svc_flow *flow = &more->flow[at % SVC_MORE_FLOWS];
 
@@ -47,8 +46,7 @@ static __always_inline int same_way_in_more(const struct svc_more_flows *more,
 {
 	__u32 places = places_with(more->backend_tags, tag);
 
-	FOR_EACH_PLACE(i, places)
-	{
+	FOR_EACH_PLACE (i, places) {
 		__u32 at = first_of(places);
 		const struct svc_flow *other = &more->flow[at % SVC_MORE_FLOWS];
 
@@ -124,8 +122,7 @@ __noinline int forget_in_more(struct svc_more_flows *more, const struct endpoint
 	places = places_with(more->backend_tags, tag_of_address(to->w, to->port_be));
 	if (is_connect && connected >= 0)
 		places |= 1 << connected;
-	FOR_EACH_PLACE(i, places)
-	{
+	FOR_EACH_PLACE (i, places) {
 		__u32 at = first_of(places);
 		struct svc_flow *flow = &more->flow[at % SVC_MORE_FLOWS];
 
@@ -160,8 +157,7 @@ __noinline int best_in_more(struct svc_more_flows *more, const struct endpoint_a
 	if (!more || !from)
 		return otherwise;
 	places = places_with(more->backend_tags, tag_of_address(from->w, from->port_be));
-	FOR_EACH_PLACE(i, places)
-	{
+	FOR_EACH_PLACE (i, places) {
 		__u32 at = first_of(places), other;
 		struct svc_flow *flow = &more->flow[at % SVC_MORE_FLOWS];
 
@@ -199,8 +195,8 @@ __noinline int backend_is_used(const struct svc_flow *first, const struct svc_mo
 	if (!more)
 		return 0;
 	places = places_with(more->backend_tags, backend_tag(flow));
-	FOR_EACH_PLACE(i, places)
-	if (takes_backend(&more->flow[first_of(places) % SVC_MORE_FLOWS], flow, past_too))
-		return 1;
+	FOR_EACH_PLACE (i, places)
+		if (takes_backend(&more->flow[first_of(places) % SVC_MORE_FLOWS], flow, past_too))
+			return 1;
 	return 0;
 }

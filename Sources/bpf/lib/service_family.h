@@ -35,8 +35,9 @@ static __noinline enum verdict OF(check_guard)(const struct endpoint_address *to
 }
 
 /*
- * Begins to fetch what a choice will need, while the processor waits for the frontend: its list and
- * its service port have the same index, mostly (Planner.swift). What was fetched is not used.
+ * Begins to fetch what a choice will need, while the processor waits for the frontend: where each
+ * Service has one frontend, its list and its service port have the same index, as all are handed
+ * out in one order. What was fetched is not used.
  */
 static __always_inline void OF(begin_to_fetch)(__u32 index)
 {

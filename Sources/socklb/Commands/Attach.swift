@@ -142,7 +142,6 @@ struct Attach: ParsableCommand {
     for table: ServiceTable, _ settings: [String: String]
   ) -> FamilyCapacities {
     let limits = Limits(settings).capacities ?? Capacities()
-    return capacity.initial.limited(to: limits)
-      .grown(for: table, within: limits)
+    return capacity.initial.limited(to: limits).grown(for: table, within: limits)
   }
 }
