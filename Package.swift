@@ -41,19 +41,23 @@ let package = Package(
 
     // The pure core.
     .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
-    .target(name: "ManifestText", dependencies: ["CYaml"], swiftSettings: settings),
+    .target(name: "Threads", swiftSettings: settings),
+    .target(name: "ManifestText", dependencies: ["CYaml", "Threads"], swiftSettings: settings),
     .target(
-      name: "ServiceMaps", dependencies: ["ManifestText", "CServiceABI"], swiftSettings: settings),
+      name: "ServiceMaps", dependencies: ["ManifestText", "Threads", "CServiceABI"],
+      swiftSettings: settings),
 
     // Joins the two, and the command.
     .target(
       name: "ServiceDataplane",
-      dependencies: ["ServiceMaps", "BPFLoader", "BPFObject", "CServiceABI", "CKernel"],
+      dependencies: [
+        "ServiceMaps", "Threads", "BPFLoader", "BPFObject", "CServiceABI", "CKernel",
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "socklb",
       dependencies: [
-        "ManifestText", "ServiceMaps", "ServiceDataplane", "BPFLoader",
+        "Threads", "ServiceMaps", "ServiceDataplane", "BPFLoader",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings, linkerSettings: staticExecutable),

@@ -1,3 +1,5 @@
+import Threads
+
 /// Reads a large YAML file in two halves at once, cut between two documents.
 enum YAMLHalves {
   /// Less than this is read by one thread as soon as by two.

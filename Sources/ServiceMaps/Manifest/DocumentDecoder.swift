@@ -1,4 +1,5 @@
 import ManifestText
+import Threads
 
 /// What one document, or one item of a list, is.
 struct Found: Sendable {

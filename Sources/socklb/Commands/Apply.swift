@@ -1,7 +1,7 @@
 import ArgumentParser
-import ManifestText
 import ServiceDataplane
 import ServiceMaps
+import Threads
 
 struct Apply: ParsableCommand {
   static let configuration = CommandConfiguration(

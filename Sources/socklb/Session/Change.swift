@@ -1,7 +1,7 @@
 import ArgumentParser
-import ManifestText
 import ServiceDataplane
 import ServiceMaps
+import Threads
 
 /// What `apply`, `delete` and `diff` have in common: from known objects and a change to a table.
 struct Change {
