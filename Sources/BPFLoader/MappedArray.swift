@@ -53,26 +53,14 @@ public struct MappedArray<Element: BitwiseCopyable & Sendable>: Sendable {
     memory?.store(element, at: Int(index) * stride)
   }
 
-  /// Writes elements that no program can reach yet.
-  public func store<Write>(
-    _ writes: [Write], _ element: (Write) -> (index: UInt32, element: Element)
-  ) {
-    guard let memory else { return }
-    for write in writes {
-      let (index, element) = element(write)
-      memory.store(element, at: Int(index) * stride)
-    }
-  }
-
   /// Writes elements that lie one after the other, and that no program can reach yet.
-  public func store<Write>(
-    _ writes: [Write], from index: UInt32, _ element: (Write) -> Element
-  ) {
+  public func store(_ elements: [Element], from index: UInt32) {
     guard let memory else { return }
-    var offset = Int(index) * stride
-    for write in writes {
-      memory.store(element(write), at: offset)
-      offset += stride
+    if stride == MemoryLayout<Element>.size && !StoreTrap.isArmed {
+      return memory.store(all: elements, at: Int(index) * stride)
+    }
+    for (position, element) in elements.enumerated() {
+      memory.store(element, at: (Int(index) + position) * stride)
     }
   }
 

@@ -211,10 +211,21 @@ where
     for position in plan.staleKeys { publish(0, at: position) }
     try kept.delete(plan.staleKept.map(Wire.kept))
     try write(plan.services)
-    endpoints.store(plan.newEndpoints) { ($0.id, $0.record.wire) }
-    for write in plan.slots { slots.store(write.slots, from: write.base) { Wire.slot($0) } }
+    for write in plan.newEndpoints {
+      endpoints.store(
+        Array(repeating: write.record.wire, count: write.ids.count), from: write.ids.lowerBound)
+    }
+    // Not copied, one by one, with all that they refer to.
+    let newSlots = plan.slots.span
+    for position in newSlots.indices {
+      slots.store(Wire.slots(newSlots[position].slots), from: newSlots[position].base)
+    }
     for write in plan.newLists { lists.publish(write.range.word, at: write.list) }
-    frontends.store(plan.newFrontends) { ($0.index, Wire.frontend($0.record)) }
+    let newFrontends = plan.newFrontends.span
+    for position in newFrontends.indices {
+      frontends.store(
+        Wire.frontend(newFrontends[position].record), at: newFrontends[position].index)
+    }
     try ranges.update(plan.insertRanges.map(Wire.range), plan.insertRanges.map { _ in 1 })
     try kept.update(plan.insertKept.map { Wire.kept($0.record) }, plan.insertKept.map(\.endpoint))
     // In sight.
@@ -223,7 +234,10 @@ where
       frontends.publish(write.record.target, at: write.index, offset: Wire.targetOffset)
     }
     for write in plan.publishLists { lists.publish(write.range.word, at: write.list) }
-    for write in plan.insertKeys { publish(write.word, at: write.position) }
+    let newKeys = plan.insertKeys.span
+    for position in newKeys.indices {
+      publish(newKeys[position].word, at: newKeys[position].position)
+    }
     try guards.insert(plan.insertGuards)
     guards.delete(plan.deleteGuards)
     for write in plan.deleteKeys { publish(0, at: write.position) }
@@ -247,24 +261,26 @@ where
 
   private func write(_ writes: [FamilyPlan.ServiceWrite]) throws(BPFError) {
     guard !writes.isEmpty else { return }
-    try counters.clear(writes.filter(\.isNew).map(\.id))
-    for write in writes {
-      if write.isNew { totals.store(svc_totals(), at: write.id) }
+    // Not copied, one by one, with all that they refer to.
+    let all = writes.span
+    try counters.clear(all.indices.filter { all[$0].isNew }.map { all[$0].id })
+    for position in all.indices {
+      let id = all[position].id
+      if all[position].isNew { totals.store(svc_totals(), at: id) }
       // Round robin goes on where it was when a service port stays.
-      var policy = write.record.policy
-      if !write.isNew { policy.next = policies[write.id].next }
-      policies.store(policy, at: write.id)
-      services.store(write.record.wire, at: write.id)
+      var policy = all[position].record.policy
+      if !all[position].isNew { policy.next = policies[id].next }
+      policies.store(policy, at: id)
+      services.store(all[position].record.wire, at: id)
     }
     // Last, and first when they are deleted: no names are left without a record.
-    let long = writes.compactMap { write in
-      write.record.wireNames.map { (svc_names_key(id: write.id), $0) }
-    }
     if try !names.isEmpty {
       try names.delete(
-        writes.filter { $0.record.wireNames == nil }.map { svc_names_key(id: $0.id) })
+        writes.filter { !$0.record.hasLongNames }.map { svc_names_key(id: $0.id) })
     }
-    try names.update(long.map(\.0), long.map(\.1))
+    let long = writes.filter(\.record.hasLongNames)
+    try names.update(
+      long.map { svc_names_key(id: $0.id) }, long.map { $0.record.wireNames ?? svc_names() })
   }
 
   /// Removes what a writer that was killed has left half written, and no plan would find.

@@ -99,13 +99,12 @@ struct GuardMap<Wire: WireFamily>: Sendable where Wire.WireGuards: BitwiseCopyab
     return second.count > first.count ? second.place : first.place
   }
 
+  /// How many places are free, and the first of them.
   private func room(in bucket: UInt32) -> (count: Int, place: Place?) {
-    var result: (count: Int, place: Place?) = (0, nil)
-    for way in 0..<GuardTable.ways where self[Place(bucket: bucket, way: way)] == nil {
-      result.count += 1
-      result.place = result.place ?? Place(bucket: bucket, way: way)
-    }
-    return result
+    let free = Wire.freeWays(in: map[bucket])
+    return (
+      free.nonzeroBitCount, free == 0 ? nil : Place(bucket: bucket, way: free.trailingZeroBitCount)
+    )
   }
 
   // MARK: One place

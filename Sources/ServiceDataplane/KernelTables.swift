@@ -340,10 +340,14 @@ public struct KernelTables: Sendable {
 
   /// Before any list leads there.
   private func addToFilter(backendsOf plans: [FamilyPlan]) {
-    for slot in plans.lazy.flatMap(\.slots).flatMap(\.slots) {
-      let (word, mask) = AddressFilter.place(ofBackend: slot.backend.address)
-      let old = addressFilter.acquire(at: UInt32(word))
-      if old & mask == 0 { addressFilter.publish(old | mask, at: UInt32(word)) }
+    for plan in plans {
+      let slots = plan.slots.span
+      for position in slots.indices {
+        AddressFilter.forEachPlace(ofBackends: slots[position].slots) { word, mask in
+          let old = addressFilter.acquire(at: UInt32(word))
+          if old & mask == 0 { addressFilter.publish(old | mask, at: UInt32(word)) }
+        }
+      }
     }
   }
 

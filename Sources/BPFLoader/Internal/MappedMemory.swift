@@ -35,6 +35,15 @@ import CKernel
     unsafe base.storeBytes(of: value, toByteOffset: offset, as: T.self)
   }
 
+  func store<T: BitwiseCopyable>(all values: [T], at offset: Int) {
+    precondition(offset >= 0 && offset + values.count * MemoryLayout<T>.stride <= length)
+    // SAFETY: checked above; what lies in the array does not overlap a mapping.
+    unsafe values.withUnsafeBytes { bytes in
+      guard let source = bytes.baseAddress else { return }
+      unsafe (base + offset).copyMemory(from: source, byteCount: bytes.count)
+    }
+  }
+
   func bytes(at offset: Int, count: Int) -> [UInt8] {
     precondition(offset >= 0 && count >= 0 && offset + count <= length)
     // SAFETY: checked above.

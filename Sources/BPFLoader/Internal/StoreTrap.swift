@@ -14,6 +14,8 @@ package enum StoreTrap {
   /// What was stored while it was not off.
   package static let bytes = Atomic(0)
 
+  static var isArmed: Bool { countdown.load(ordering: .relaxed) != 0 }
+
   @inline(__always) static func step(_ bytes: Int) {
     if countdown.load(ordering: .relaxed) != 0 { count(bytes) }
   }

@@ -48,9 +48,14 @@ public struct AddressFilter: Sendable, Equatable {
     return (hash / places, UInt64(bit.rawValue) << UInt64(hash % places * Int(SVC_FILTER_BITS)))
   }
 
-  /// Where the bit of a backend's address is.
-  public static func place(ofBackend address: IPAddress) -> (word: Int, mask: UInt64) {
-    place(SVC_FILTER_BACKEND, hash(of: address))
+  /// Where the bits of these backends' addresses are.
+  public static func forEachPlace(
+    ofBackends slots: SlotRun, _ body: (_ word: Int, _ mask: UInt64) -> Void
+  ) {
+    for slot in slots {
+      let (word, mask) = place(SVC_FILTER_BACKEND, hash(of: slot.backend.address))
+      body(word, mask)
+    }
   }
 
   /// The place of an address; several addresses share one.

@@ -24,6 +24,9 @@ public protocol WireFamily: Sendable {
   static func record(_ frontend: WireFrontend) -> FrontendRecord?
   static func slot(_ slot: Slot) -> WireSlot
   static func slot(_ slot: WireSlot) -> Slot?
+  static func slots(_ run: SlotRun) -> [WireSlot]
+  /// A bit for each way of a bucket of guards that holds no address.
+  static func freeWays(in bucket: WireGuards) -> UInt32
   static func kept(_ record: KeptRecord) -> WireKept
   /// nil when the record is not one that socklb wrote.
   static func kept(_ wire: WireKept) -> KeptRecord?
@@ -61,6 +64,12 @@ public enum WireV4: WireFamily {
       addr_be: UInt32(truncatingIfNeeded: slot.backend.address.low).bigEndian,
       port_be: slot.backend.port.number.bigEndian, zero: 0, endpoint: slot.endpoint,
       generation: slot.generation)
+  }
+
+  public static func slots(_ run: SlotRun) -> [svc_slot4] { run.map { slot($0) } }
+
+  public static func freeWays(in bucket: svc_guard_bucket4) -> UInt32 {
+    WireArray.zeros(in: bucket, of: svc_guard4.self)
   }
 
   public static func slot(_ slot: svc_slot4) -> Slot? {
@@ -126,6 +135,12 @@ public enum WireV6: WireFamily {
     svc_slot6(
       addr_be: words(slot.backend.address), port_be: slot.backend.port.number.bigEndian, zero: 0,
       endpoint: slot.endpoint, generation: slot.generation, zero2: 0)
+  }
+
+  public static func slots(_ run: SlotRun) -> [svc_slot6] { run.map { slot($0) } }
+
+  public static func freeWays(in bucket: svc_guard_bucket6) -> UInt32 {
+    WireArray.zeros(in: bucket, of: svc_guard6.self)
   }
 
   public static func slot(_ slot: svc_slot6) -> Slot? {

@@ -16,11 +16,14 @@ extension ServiceRecord {
   public var wire: svc_service {
     var record = svc_service()
     record.protocol = name.transport.rawValue
-    let lengths = texts.map { WireText.length($0) }
-    record.namespace_length = UInt8(lengths[0])
-    record.name_length = UInt8(lengths[1])
-    record.port_length = UInt8(lengths[2])
-    if lengths.reduce(0, +) <= Int(SVC_TEXT_SIZE) { WireText.join(texts, into: &record.text) }
+    record.namespace_length = UInt8(WireText.length(name.service.namespace))
+    record.name_length = UInt8(WireText.length(name.service.name))
+    record.port_length = UInt8(WireText.length(name.port))
+    if !hasLongNames {
+      var end = WireText.append(name.service.namespace, to: &record.text, at: 0)
+      end = WireText.append(name.service.name, to: &record.text, at: end)
+      _ = WireText.append(name.port, to: &record.text, at: end)
+    }
     record.algorithm = UInt8(algorithm.wire.rawValue)
     if termination.contains(.udp) { record.terminate |= UInt8(SVC_TERMINATE_UDP.rawValue) }
     if termination.contains(.tcp) { record.terminate |= UInt8(SVC_TERMINATE_TCP.rawValue) }
@@ -31,17 +34,21 @@ extension ServiceRecord {
     return record
   }
 
-  /// What stands in `names4` and `names6`; nil when the record itself has room for it.
-  public var wireNames: svc_names? {
-    guard texts.reduce(0, { $0 + WireText.length($1) }) > Int(SVC_TEXT_SIZE) else { return nil }
-    var names = svc_names()
-    WireText.fill(&names.namespace_name, texts[0])
-    WireText.fill(&names.name, texts[1])
-    WireText.fill(&names.port_name, texts[2])
-    return names
+  /// The record has no room for them: they stand in `names4` and `names6`.
+  public var hasLongNames: Bool {
+    WireText.length(name.service.namespace) + WireText.length(name.service.name)
+      + WireText.length(name.port) > Int(SVC_TEXT_SIZE)
   }
 
-  private var texts: [String] { [name.service.namespace, name.service.name, name.port] }
+  /// What stands in `names4` and `names6`; nil when the record itself has room for it.
+  public var wireNames: svc_names? {
+    guard hasLongNames else { return nil }
+    var names = svc_names()
+    WireText.fill(&names.namespace_name, name.service.namespace)
+    WireText.fill(&names.name, name.service.name)
+    WireText.fill(&names.port_name, name.port)
+    return names
+  }
 
   /// - Parameter names: what stands in `names4` or `names6`, if anything does.
   /// - Returns: nil when the record is not one that socklb wrote, or is not complete.

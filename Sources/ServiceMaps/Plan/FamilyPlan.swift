@@ -10,9 +10,19 @@ public struct FamilyPlan: Sendable, Equatable {
     public var record: EndpointRecord
   }
 
+  /// Endpoint ids that begin to stand for something.
+  public struct EndpointRun: Hashable, Sendable {
+    public var ids: Range<UInt32>
+    /// That of each.
+    public var record: EndpointRecord
+
+    /// One after the other.
+    public var writes: [EndpointWrite] { ids.map { EndpointWrite(id: $0, record: record) } }
+  }
+
   public struct SlotWrite: Hashable, Sendable {
     public var base: UInt32
-    public var slots: [Slot]
+    public var slots: SlotRun
   }
 
   public struct ListWrite: Hashable, Sendable {
@@ -62,10 +72,11 @@ public struct FamilyPlan: Sendable, Equatable {
 
   // Prepared out of sight: nothing in the old state leads here.
   public var services: [ServiceWrite] = []
-  public var newEndpoints: [EndpointWrite] = []
+  public var newEndpoints: [EndpointRun] = []
   public var slots: [SlotWrite] = []
   public var newLists: [ListWrite] = []
-  public var newFrontends: [FrontendWrite] = []
+  /// Those of `insertKeys`, whose keys come later.
+  public var newFrontends: [KeyWrite] { insertKeys }
   /// First of all: a frontend that gets such an index would let through whom it must not.
   public var staleRanges: [RangeWrite] = []
   /// Words that lead no program to a frontend. They take ways, and what they lead to may not be
@@ -82,7 +93,6 @@ public struct FamilyPlan: Sendable, Equatable {
   // Seen by connects from here on. Each step is one store, or one element of a hash.
   public var retargets: [FrontendWrite] = []
   public var publishLists: [ListWrite] = []
-  /// Keys of `newFrontends`.
   public var insertKeys: [KeyWrite] = []
   /// A guard is there only while the keys of its address are: behind them when they come and before
   /// them when they go. Else a service that comes or goes would be refused for a moment.
@@ -106,11 +116,21 @@ public struct FamilyPlan: Sendable, Equatable {
   /// True when the maps already hold what is wanted.
   public var isEmpty: Bool {
     services.isEmpty && newEndpoints.isEmpty && slots.isEmpty && newLists.isEmpty
-      && newFrontends.isEmpty && staleRanges.isEmpty && staleKeys.isEmpty && insertRanges.isEmpty
+      && staleRanges.isEmpty && staleKeys.isEmpty && insertRanges.isEmpty
       && deleteRanges.isEmpty
       && insertGuards.isEmpty && deleteGuards.isEmpty && retargets.isEmpty && publishLists.isEmpty
       && staleKept.isEmpty && insertKept.isEmpty && deleteKept.isEmpty && insertKeys.isEmpty
       && deleteKeys.isEmpty && releasedEndpoints.isEmpty && deletedServices.isEmpty
+  }
+
+  /// - Parameter wanted: of both families, sorted.
+  mutating func setGuards(from old: Set<IPAddress>, to wanted: [IPAddress]) {
+    let wanted = wanted.lazy.filter { [family] in $0.family == family }
+    insertGuards = wanted.filter { !old.contains($0) }
+    deleteGuards = []
+    if wanted.count - insertGuards.count < old.count {
+      deleteGuards = old.subtracting(wanted).sorted()
+    }
   }
 
   /// True when an address is used by more or fewer frontends, or guarded or not.
@@ -137,7 +157,9 @@ extension FamilyState {
   mutating func write(_ plan: FamilyPlan) {
     for write in plan.services { services[write.id] = write.record }
     for record in plan.staleKept { kept[record] = nil }
-    for write in plan.newEndpoints { set(endpoint: write) }
+    for run in plan.newEndpoints {
+      for id in run.ids { set(endpoint: .init(id: id, record: run.record)) }
+    }
     for write in plan.slots {
       let end = Int(write.base) + write.slots.count
       if slots.count < end, let filler = write.slots.first {

@@ -26,6 +26,14 @@ struct IndexAllocator: Sendable {
     return UInt32(end)
   }
 
+  /// Indexes one behind the other that have never been handed out; nil when there are others, which
+  /// go first.
+  mutating func allocateUntouched(_ count: Int) -> Range<UInt32>? {
+    guard holes.isEmpty, end + count <= limit else { return nil }
+    defer { end += count }
+    return UInt32(end)..<UInt32(end + count)
+  }
+
   /// Nobody uses it any more, and no program can see what it meant.
   mutating func release(_ index: UInt32) { holes.append(index) }
 }

@@ -7,7 +7,7 @@ extension Planner {
     let lists = state.lists.sorted { $0.value.base > $1.value.base }
     for (index, range) in lists where range.count > 0 {
       guard let place = free.allocate(Int(range.count)), place.base < range.base else { continue }
-      plan.slots.append(.init(base: place.base, slots: Array(state.slots(of: index))))
+      plan.slots.append(.init(base: place.base, slots: SlotRun(Array(state.slots(of: index)))))
       plan.publishLists.append(.init(list: index, range: place))
     }
     plan.isComplete = false

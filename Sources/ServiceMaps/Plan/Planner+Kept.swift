@@ -43,7 +43,9 @@ struct ServingEndpoints {
 extension Planner {
   /// Of the ids that no new list holds those that are kept: their endpoints still serve. Writes
   /// what they stand for, which so far a list said.
-  mutating func keepServing(_ left: [Int]) -> Set<UInt32> {
+  ///
+  /// - Parameter used: where in `services` those are that the new state has, by id.
+  mutating func keepServing(_ left: [Int], _ used: [UInt32: Int]) -> Set<UInt32> {
     var leftOfService: [UInt32: Set<UInt32>] = [:]
     for id in left {
       if let service = old.endpoints[id].service {
@@ -55,7 +57,7 @@ extension Planner {
     // Entries that go are deleted only after these are there.
     var free = roomForKept
     for (service, ids) in leftOfService.sorted(by: { $0.key < $1.key }) {
-      guard usedServices.contains(service), let name = nameOfService(service) else { continue }
+      guard used[service] != nil, let name = nameOfService(service) else { continue }
       let kept = serving.kept[name] ?? []
       let awaited = serving.awaited[name] ?? []
       if kept.isEmpty && awaited.isEmpty { continue }
@@ -90,24 +92,31 @@ extension Planner {
 
   /// Endpoints that go from one list to another are kept on the way: a writer that is killed
   /// between the two lists must not lose them.
-  mutating func holdMoving() {
+  mutating func holdMoving(_ used: [UInt32: Int]) {
     var changed = Set<UInt32>()
-    for write in plan.publishLists {
-      if let list = wanted[write.list] { changed.insert(list.service) }
+    let rewritten = Set(plan.publishLists.lazy.map(\.list))
+    if !rewritten.isEmpty {
+      for (service, lists) in oldListsOfService
+      where lists.contains(where: rewritten.contains) { changed.insert(service) }
     }
     for index in plan.retargets.map(\.index) + plan.deleteKeys.map(\.index) {
       if let record = old.frontends[index] { changed.insert(record.service) }
     }
-    for service in changed.sorted() where usedServices.contains(service) {
+    for service in changed.sorted() {
+      guard let place = used[service] else { continue }
       let before = oldListsOfService[service] ?? FewIndexes()
-      let after = listsOfService[service] ?? FewIndexes()
-      if before.count == 1 && before == after && stableLists.contains(before[0]) { continue }
+      let after = services[place].lists.map { lists[Int($0)] }
+      if before.count == 1 && before.elementsEqual(after.lazy.map(\.index))
+        && stableLists.contains(before[0])
+      {
+        continue
+      }
       var listed = Set<Backend>()
-      for list in after { listed.formUnion(wanted[list]?.backends ?? []) }
+      for list in after { listed.formUnion(list.backends) }
       // What some list holds all the time is safe.
-      for list in before where stableLists.contains(list) && wanted[list]?.service == service {
-        let old = Set(old.slots(of: list).lazy.map(\.backend))
-        listed.subtract(old.intersection(wanted[list]?.backends ?? []))
+      for list in after where before.contains(list.index) && stableLists.contains(list.index) {
+        let old = Set(old.slots(of: list.index).lazy.map(\.backend))
+        listed.subtract(old.intersection(list.backends))
       }
       for (backend, slot) in slotsByBackend(ofService: service).sorted(by: { $0.key < $1.key })
       where listed.contains(backend) {
@@ -125,38 +134,40 @@ extension Planner {
   /// Endpoints that no list of the new state holds and that do not serve any more. Records of a
   /// plan that was interrupted are found here too: they name a service, and nothing holds them.
   mutating func releaseEndpoints() {
-    if old.endpoints.isEmpty { return holdMoving() }
-    var rewritten = Set<UInt32>()
-    for write in plan.publishLists { rewritten.insert(write.list) }
-    let unchanged = wanted.lazy.filter { !$1.isNew && !rewritten.contains($0) }
-    let lists =
-      unchanged.map { self.old.slots(of: $0.key) } + plan.slots.map { ArraySlice($0.slots) }
-    let left = isPart ? unlistedOfPart(by: lists) : unlisted(by: lists)
-    let kept = keepServing(left)
-    holdMoving()
+    if old.services.isEmpty && old.endpoints.isEmpty { return }
+    var used: [UInt32: Int] = [:]
+    for place in services.indices where services[place].isUsed { used[services[place].id] = place }
+    let left = isPart ? unlistedOfPart() : unlisted()
+    let kept = keepServing(left, used)
+    holdMoving(used)
     for id in left where !kept.contains(UInt32(id)) {
       let record = EndpointRecord(generation: old.endpoints[id].generation &+ 1, service: nil)
       plan.releasedEndpoints.append(.init(id: UInt32(id), record: record))
     }
   }
 
-  /// The ids in use that are in none of these lists.
-  private func unlisted(by lists: [ArraySlice<Slot>]) -> [Int] {
-    var isListed = [Bool](repeating: false, count: old.endpoints.count)
-    for list in lists {
-      for slot in list where Int(slot.endpoint) < isListed.count {
-        isListed[Int(slot.endpoint)] = true
-      }
+  /// What every list of the new state holds, old endpoints and new ones.
+  private func forEachListed(_ body: (UInt32) -> Void) {
+    let rewritten = Set(plan.publishLists.lazy.map(\.list))
+    for list in lists where !list.isNew && !rewritten.contains(list.index) {
+      for slot in old.slots(of: list.index) { body(slot.endpoint) }
     }
+    for write in plan.slots { for slot in write.slots { body(slot.endpoint) } }
+  }
+
+  /// The ids in use that no list of the new state holds.
+  private func unlisted() -> [Int] {
+    var isListed = [Bool](repeating: false, count: old.endpoints.count)
+    forEachListed { if Int($0) < isListed.count { isListed[Int($0)] = true } }
     return old.endpoints.indices.filter { old.endpoints[$0].service != nil && !isListed[$0] }
   }
 
   /// The same, without a look at the ids of all others.
-  private func unlistedOfPart(by lists: [ArraySlice<Slot>]) -> [Int] {
+  private func unlistedOfPart() -> [Int] {
     var ids = Set<UInt32>()
     for list in old.lists.keys { for slot in old.slots(of: list) { ids.insert(slot.endpoint) } }
     ids.formUnion(old.kept.values)
-    for list in lists { for slot in list { ids.remove(slot.endpoint) } }
+    forEachListed { ids.remove($0) }
     return ids.map { Int($0) }.sorted()
   }
 }

@@ -8,9 +8,9 @@ public struct Planner {
   let serving: ServingEndpoints
   /// Service ports for which no free index was left.
   private var deferred: Set<ServicePortName> = []
-  private var serviceIDs: [ServicePortName: UInt32] = [:]
-  /// Ids of the service ports that there are afterwards.
-  private(set) var usedServices: Set<UInt32> = []
+  /// Service ports of the old state and of the new one: where they are in `services`.
+  private var places: [ServicePortName: Int] = [:]
+  private(set) var services: [WantedService] = []
   private(set) var room: FreeRoom
   /// The old state is a part of one: some service ports, with all that is theirs.
   let isPart: Bool
@@ -18,9 +18,10 @@ public struct Planner {
   private var keys: KeyTable
   /// A key whose ways were all taken.
   private var isCrowded = false
-  /// The lists of the new state, by list index.
-  private(set) var wanted: [UInt32: WantedList] = [:]
-  private(set) var listsOfService: [UInt32: FewIndexes] = [:]
+  /// The lists of the new state, in the order in which they came up.
+  private(set) var lists: [WantedList] = []
+  /// Where in `lists` those are that go on.
+  private var placesOfLists: [UInt32: Int] = [:]
   private(set) var oldListsOfService: [UInt32: FewIndexes] = [:]
   /// Endpoints of the old state that no list has to hold, by service port.
   private var oldKeptOfService: [UInt32: [Slot]] = [:]
@@ -28,10 +29,18 @@ public struct Planner {
   /// Lists that some frontend has before and after, and all the time.
   private(set) var stableLists: Set<UInt32> = []
 
+  struct WantedService {
+    let id: UInt32
+    /// It is in the new state.
+    var isUsed: Bool
+    /// Places in `Planner.lists`.
+    var lists = FewIndexes()
+  }
+
   struct WantedList {
-    var service: UInt32
-    var backends: [Backend]
-    var isNew: Bool
+    let index: UInt32
+    let backends: [Backend]
+    let isNew: Bool
   }
 
   /// - Parameters:
@@ -60,14 +69,14 @@ public struct Planner {
         ])
       }
       if planner.deferred.isEmpty {
-        let guards = Set(table.guardedAddresses.lazy.filter { $0.family == state.family })
         plan.staleRanges = state.staleRanges
         plan.staleKeys += state.staleKeys
-        // An address whose keys come with a later plan gets its guard then.
-        let addresses = isComplete ? [] : Set(frontends.lazy.map(\.key.address))
-        plan.insertGuards = guards.subtracting(state.guards)
-          .filter { isComplete || addresses.contains($0) }.sorted()
-        plan.deleteGuards = state.guards.subtracting(guards).sorted()
+        plan.setGuards(from: state.guards, to: table.guardedAddresses)
+        if !isComplete {
+          // An address whose keys come with a later plan gets its guard then.
+          let addresses = Set(frontends.lazy.map(\.key.address))
+          plan.insertGuards.removeAll { !addresses.contains($0) }
+        }
         plan.isComplete = isComplete
         return plan
       }
@@ -119,7 +128,10 @@ public struct Planner {
     self.isPart = isPart
     plan = FamilyPlan(family: old.family)
     keys = old.keys
-    for (id, record) in old.services { serviceIDs[record.name] = id }
+    for (id, record) in old.services {
+      places[record.name] = services.count
+      services.append(WantedService(id: id, isUsed: false))
+    }
     indexByKey = [:]
     indexByKey.reserveCapacity(old.frontends.count)
     for (index, record) in old.frontends {
@@ -148,20 +160,25 @@ public struct Planner {
   }
 
   private mutating func make(_ frontends: [Frontend]) -> FamilyPlan {
-    serviceIDs.reserveCapacity(frontends.count)
-    usedServices.reserveCapacity(frontends.count)
-    wanted.reserveCapacity(frontends.count)
-    listsOfService.reserveCapacity(frontends.count)
-    let services = assignServices(frontends)
+    places.reserveCapacity(frontends.count)
+    services.reserveCapacity(frontends.count)
+    lists.reserveCapacity(frontends.count)
     // Not copied, one by one, with all that they refer to.
     let all = frontends.span
+    // Indexes are handed out in one order, so where all are new, a frontend's list and service port
+    // have its own index if each has one frontend: that is so of ClusterIPs. Programs fetch early what
+    // has the same index (ARCHITECTURE.md, "What is fetched early").
+    let order =
+      all.indices.filter { all[$0].kind == .clusterIP }
+      + all.indices.filter { all[$0].kind != .clusterIP }
+    let placesInServices = assignServices(frontends, order)
     // Frontends that stay claim their lists first; the others join them where they can.
-    var fresh: [(position: Int, service: UInt32)] = []
+    var fresh: [(position: Int, service: Int)] = []
     fresh.reserveCapacity(max(0, frontends.count - indexByKey.count))
-    for (position, service) in services.enumerated() {
-      guard let service else { continue }
+    for position in order {
+      guard let service = placesInServices[position] else { continue }
       guard let index = indexByKey[all[position].key], let record = old.frontends[index],
-        record.service == service
+        record.service == services[service].id
       else {
         fresh.append((position, service))
         continue
@@ -169,7 +186,6 @@ public struct Planner {
       let list = claim(record.list, service: service, backends: all[position].backends)
       keep(index, record, as: all[position], service: service, list: list)
     }
-    plan.newFrontends.reserveCapacity(fresh.count)
     plan.insertKeys.reserveCapacity(fresh.count)
     for (position, service) in fresh {
       guard let list = share(service: service, backends: all[position].backends) else {
@@ -185,62 +201,67 @@ public struct Planner {
     deleteVanished(frontends)
     writeLists()
     releaseEndpoints()
-    deleteServices()
+    plan.deletedServices = services.lazy.filter { !$0.isUsed }.map(\.id).sorted()
     return plan
   }
 
   // MARK: Service ports
 
-  /// The id of each frontend's service port; nil when none is free before a grace period.
-  private mutating func assignServices(_ frontends: [Frontend]) -> [UInt32?] {
+  /// Where in `services` each frontend's service port is; nil when no id is free before a grace
+  /// period.
+  private mutating func assignServices(_ frontends: [Frontend], _ order: [Int]) -> [Int?] {
     var written = Set<UInt32>()
     // One that waits may have no frontend meanwhile, but what it will list has ids of it.
     for name in serving.awaited.keys {
-      if let id = serviceIDs[name] { usedServices.insert(id) }
+      if let place = places[name] { services[place].isUsed = true }
     }
-    if serviceIDs.isEmpty { plan.services.reserveCapacity(frontends.count) }
+    if services.isEmpty { plan.services.reserveCapacity(frontends.count) }
     let all = frontends.span
-    var ids: [UInt32?] = []
-    ids.reserveCapacity(all.count)
-    for position in all.indices {
+    var result = [Int?](repeating: nil, count: all.count)
+    for position in order {
       let record = ServiceRecord(
         name: all[position].service, affinityTimeout: all[position].affinityTimeout,
         algorithm: all[position].algorithm, termination: all[position].termination)
-      if let id = serviceIDs[record.name] {
-        usedServices.insert(id)
-        if let known = old.services[id], known != record, written.insert(id).inserted {
-          plan.services.append(.init(id: id, record: record, isNew: false))
+      let place = place(of: record.name)
+      if place == services.count {
+        guard let id = room.services.allocate() else {
+          places[record.name] = nil
+          deferred.insert(record.name)
+          continue
         }
-        ids.append(id)
-      } else if let id = room.services.allocate() {
-        serviceIDs[record.name] = id
-        usedServices.insert(id)
+        services.append(WantedService(id: id, isUsed: true))
         plan.services.append(.init(id: id, record: record, isNew: true))
-        ids.append(id)
-      } else {
-        deferred.insert(record.name)
-        ids.append(nil)
+      } else if let known = old.services[services[place].id] {
+        services[place].isUsed = true
+        if known != record, written.insert(services[place].id).inserted {
+          plan.services.append(.init(id: services[place].id, record: record, isNew: false))
+        }
       }
+      result[position] = place
     }
-    return ids
+    return result
   }
 
-  private mutating func deleteServices() {
-    plan.deletedServices = old.services.keys.filter { !usedServices.contains($0) }.sorted()
+  /// That of one which is not known yet is behind the end. A name is hashed once.
+  private mutating func place(of name: ServicePortName) -> Int {
+    func settle(_ place: inout Int, _ end: Int) -> Int {
+      if place < 0 { place = end }
+      return place
+    }
+    return settle(&places[name, default: -1], services.count)
   }
 
   // MARK: Frontends
 
   private mutating func keep(
-    _ index: UInt32, _ record: FrontendRecord, as frontend: Frontend, service: UInt32,
-    list: UInt32?
+    _ index: UInt32, _ record: FrontendRecord, as frontend: Frontend, service: Int, list: UInt32?
   ) {
     guard let list else {
       deferred.insert(frontend.service)
       return
     }
     let new = self.record(of: frontend, service: service, list: list)
-    if list == record.list && service == record.service { stableLists.insert(list) }
+    if list == record.list && new.service == record.service { stableLists.insert(list) }
     guard new != record else { return }
     plan.retargets.append(.init(index: index, record: new))
     let before = Set(record.sourceRanges)
@@ -251,7 +272,7 @@ public struct Planner {
       .map { .init(frontend: index, range: $0) }
   }
 
-  private mutating func insert(_ frontend: Frontend, service: UInt32, list: UInt32) {
+  private mutating func insert(_ frontend: Frontend, service: Int, list: UInt32) {
     guard let index = room.frontends.allocate() else {
       deferred.insert(frontend.service)
       return
@@ -262,18 +283,17 @@ public struct Planner {
     }
     let record = record(of: frontend, service: service, list: list)
     plan.insertRanges += frontend.sourceRanges.map { .init(frontend: index, range: $0) }
-    plan.newFrontends.append(.init(index: index, record: record))
     plan.insertKeys.append(
       .init(index: index, record: record, position: position, word: keys.words[position]))
   }
 
-  private func record(of frontend: Frontend, service: UInt32, list: UInt32) -> FrontendRecord {
+  private func record(of frontend: Frontend, service: Int, list: UInt32) -> FrontendRecord {
     FrontendRecord(
       key: frontend.key, kind: frontend.kind, whenEmpty: frontend.whenEmpty,
       hasPolicy: frontend.affinityTimeout != nil || frontend.algorithm != .random,
       udpChoice: frontend.udpChoice,
       isTerminated: frontend.termination.includes(frontend.key.transport),
-      sourceRanges: frontend.sourceRanges, service: service, list: list)
+      sourceRanges: frontend.sourceRanges, service: services[service].id, list: list)
   }
 
   private mutating func deleteVanished(_ frontends: [Frontend]) {
@@ -293,61 +313,68 @@ public struct Planner {
 
   /// The list that a frontend had goes on, with new contents, unless another frontend that
   /// shared it wants something else.
-  private mutating func claim(_ list: UInt32, service: UInt32, backends: [Backend]) -> UInt32? {
-    if let claimed = wanted[list] {
+  private mutating func claim(_ list: UInt32, service: Int, backends: [Backend]) -> UInt32? {
+    if let claimed = wanted(list) {
       return claimed.backends == backends ? list : share(service: service, backends: backends)
     }
-    wanted[list] = WantedList(service: service, backends: backends, isNew: false)
-    listsOfService.append(list, at: service)
+    placesOfLists[list] = lists.count
+    add(WantedList(index: list, backends: backends, isNew: false), to: service)
     return list
   }
 
   /// A list of the service with these backends: one that is there already, or a new one.
-  private mutating func share(service: UInt32, backends: [Backend]) -> UInt32? {
-    if let lists = listsOfService[service],
-      let list = lists.first(where: { wanted[$0]?.backends == backends })
-    {
-      return list
+  private mutating func share(service: Int, backends: [Backend]) -> UInt32? {
+    for place in services[service].lists where lists[Int(place)].backends == backends {
+      return lists[Int(place)].index
     }
     guard let list = room.lists.allocate() else { return nil }
-    wanted[list] = WantedList(service: service, backends: backends, isNew: true)
-    listsOfService.append(list, at: service)
+    add(WantedList(index: list, backends: backends, isNew: true), to: service)
     return list
   }
 
+  private mutating func add(_ list: WantedList, to service: Int) {
+    services[service].lists.append(UInt32(lists.count))
+    lists.append(list)
+  }
+
+  /// What shall be in a list that goes on.
+  func wanted(_ list: UInt32) -> WantedList? { placesOfLists[list].map { lists[$0] } }
+
   private mutating func writeLists() {
-    var waiting: Set<UInt32> = []
-    let new = wanted.values.lazy.filter(\.isNew)
-    let slots = new.reduce(0) { $0 + $1.backends.count }
-    plan.newLists.reserveCapacity(new.count)
-    plan.newEndpoints.reserveCapacity(slots)
-    for (service, lists) in listsOfService.sorted(by: { $0.key < $1.key }) {
+    var waiting: Set<Int> = []
+    let new = lists.count { $0.isNew }
+    plan.newLists.reserveCapacity(new)
+    plan.newEndpoints.reserveCapacity(new)
+    plan.slots.reserveCapacity(new)
+    for service in services.indices.sorted(by: { services[$0].id < services[$1].id }) {
+      let id = services[service].id
       var known: [Backend: Slot]?
-      for index in lists {
-        guard let list = wanted[index] else { continue }
-        let before = list.isNew ? [] : old.slots(of: index)
+      for place in services[service].lists {
+        let list = lists[Int(place)]
+        let before = list.isNew ? [] : old.slots(of: list.index)
         if !list.isNew && before.lazy.map(\.backend).elementsEqual(list.backends) { continue }
         // In one list each backend is once.
         if known == nil && (!before.isEmpty || !isNewWithOneList(service)) {
-          known = slotsByBackend(ofService: service)
+          known = slotsByBackend(ofService: id)
         }
         guard let range = room.slots.allocate(list.backends.count),
-          writeSlots(list.backends, at: range.base, service, known: &known, expected: slots)
+          writeSlots(list.backends, at: range.base, id, known: &known)
         else {
           waiting.insert(service)
           continue
         }
-        let write = FamilyPlan.ListWrite(list: index, range: range)
+        let write = FamilyPlan.ListWrite(list: list.index, range: range)
         if list.isNew { plan.newLists.append(write) } else { plan.publishLists.append(write) }
       }
     }
     if waiting.isEmpty { return }
-    for (name, id) in serviceIDs where waiting.contains(id) { deferred.insert(name) }
+    for (name, place) in places where waiting.contains(place) { deferred.insert(name) }
   }
 
-  private func isNewWithOneList(_ service: UInt32) -> Bool {
-    listsOfService[service]?.count == 1 && oldListsOfService[service] == nil
-      && oldKeptOfService[service] == nil
+  private func isNewWithOneList(_ service: Int) -> Bool {
+    let id = services[service].id
+    return services[service].lists.count == 1 && oldListsOfService[id] == nil
+      && oldKeptOfService[id] == nil
   }
 
   /// What has an id of the service port, listed or kept.
@@ -360,38 +387,36 @@ public struct Planner {
     return result
   }
 
-  /// - Parameter expected: so many slots are written altogether, at most.
   /// - Returns: false when there are not enough ids.
   private mutating func writeSlots(
-    _ backends: [Backend], at base: UInt32, _ service: UInt32, known: inout [Backend: Slot]?,
-    expected: Int
+    _ backends: [Backend], at base: UInt32, _ service: UInt32, known: inout [Backend: Slot]?
   ) -> Bool {
     if backends.isEmpty { return true }
-    // What comes to lie behind the slots of another list is one write with them.
-    var write = FamilyPlan.SlotWrite(base: base, slots: [])
-    if let last = plan.slots.last, Int(last.base) + last.slots.count == Int(base) {
-      write = plan.slots.removeLast()
-    } else if plan.slots.isEmpty {
-      write.slots.reserveCapacity(expected)
+    if known == nil, let ids = room.endpoints.allocateUntouched(backends.count),
+      Int(ids.lowerBound) >= old.endpoints.count
+    {
+      let record = EndpointRecord(generation: 1, service: service)
+      plan.newEndpoints.append(.init(ids: ids, record: record))
+      plan.slots.append(.init(base: base, slots: SlotRun(backends, ids: ids, generation: 1)))
+      return true
     }
-    let before = write.slots.count
-    defer { if !write.slots.isEmpty { plan.slots.append(write) } }
+    var slots: [Slot] = []
+    slots.reserveCapacity(backends.count)
     for backend in backends {
       if let slot = known?[backend] {
-        write.slots.append(slot)
+        slots.append(slot)
         continue
       }
-      guard let id = room.endpoints.allocate() else {
-        write.slots.removeLast(write.slots.count - before)
-        return false
-      }
+      guard let id = room.endpoints.allocate() else { return false }
       let record = Int(id) < old.endpoints.count ? old.endpoints[Int(id)] : EndpointRecord()
       let slot = Slot(backend: backend, endpoint: id, generation: record.generation &+ 1)
       known?[backend] = slot
       plan.newEndpoints.append(
-        .init(id: id, record: EndpointRecord(generation: slot.generation, service: service)))
-      write.slots.append(slot)
+        .init(
+          ids: id..<id + 1, record: EndpointRecord(generation: slot.generation, service: service)))
+      slots.append(slot)
     }
+    plan.slots.append(.init(base: base, slots: SlotRun(slots)))
     return true
   }
 }

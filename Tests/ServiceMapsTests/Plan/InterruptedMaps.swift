@@ -100,7 +100,7 @@ struct InterruptedMaps {
     }
     add(plan.staleKept) { $0.kept[$1] = nil }
     add(plan.services) { $0.services[$1.id] = $1.record }
-    add(plan.newEndpoints) { $0.set($1) }
+    add(plan.newEndpointWrites) { $0.set($1) }
     for write in plan.slots {
       add(Array(write.slots.enumerated())) { $0.slots[write.base + UInt32($1.offset)] = $1.element }
     }

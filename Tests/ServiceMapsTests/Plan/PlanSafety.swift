@@ -13,12 +13,19 @@ func checkSafety(of plan: FamilyPlan, in state: FamilyState) {
       #expect(index < state.capacities.physicalBackends)
     }
   }
-  for write in plan.newEndpoints where Int(write.id) < state.endpoints.count {
+  for write in plan.newEndpointWrites where Int(write.id) < state.endpoints.count {
     #expect(state.endpoints[Int(write.id)].service == nil, "endpoint \(write.id) is in use")
     #expect(write.record.generation != state.endpoints[Int(write.id)].generation)
   }
   for write in plan.newLists { #expect(state.lists[write.list] == nil) }
   for write in plan.newFrontends { #expect(state.frontends[write.index] == nil) }
   for write in plan.services where write.isNew { #expect(state.services[write.id] == nil) }
-  #expect(Set(plan.releasedEndpoints.map(\.id)).isDisjoint(with: plan.newEndpoints.map(\.id)))
+  #expect(Set(plan.releasedEndpoints.map(\.id)).isDisjoint(with: plan.newEndpointWrites.map(\.id)))
+}
+
+extension FamilyPlan {
+  /// One after the other, as they are written.
+  var newEndpointWrites: [EndpointWrite] {
+    newEndpoints.flatMap(\.writes)
+  }
 }

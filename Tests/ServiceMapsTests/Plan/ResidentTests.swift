@@ -51,7 +51,7 @@ import Testing
       for write in plan.slots {
         #expect(slots.isDisjoint(with: write.base..<write.base + UInt32(write.slots.count)))
       }
-      #expect(endpoints.isDisjoint(with: plan.newEndpoints.map(\.id)))
+      #expect(endpoints.isDisjoint(with: plan.newEndpointWrites.map(\.id)))
       #expect(lists.isDisjoint(with: plan.newLists.map(\.list)))
       #expect(frontends.isDisjoint(with: plan.newFrontends.map(\.index)))
       #expect(services.isDisjoint(with: plan.services.filter(\.isNew).map(\.id)))
@@ -152,7 +152,7 @@ import Testing
       #expect(part.plan.releasedEndpoints == whole.releasedEndpoints)
       #expect(part.plan.deletedServices == whole.deletedServices)
       #expect(part.plan.deleteKeys.map(\.record) == whole.deleteKeys.map(\.record))
-      #expect(part.plan.newEndpoints.count == whole.newEndpoints.count)
+      #expect(part.plan.newEndpointWrites.count == whole.newEndpointWrites.count)
       #expect(part.plan.publishLists.map(\.list) == whole.publishLists.map(\.list))
       #expect(Set(part.plan.deleteKept) == Set(whole.deleteKept))
       #expect(part.plan.insertKept.count == whole.insertKept.count)

@@ -42,18 +42,19 @@ extension FamilyImage {
       services[write.id] = write.record
       policies[write.id] = Policy(write.record.policy)
     }
-    for write in plan.newEndpoints + plan.releasedEndpoints {
+    for write in plan.newEndpointWrites + plan.releasedEndpoints {
       while endpoints.count <= Int(write.id) { endpoints.append(EndpointRecord()) }
       endpoints[Int(write.id)] = write.record
     }
     for write in plan.slots {
       for (i, slot) in write.slots.enumerated() { memory[write.base + UInt32(i)] = slot }
     }
-    for write in plan.newFrontends + plan.retargets {
-      records[write.index] = Record(
-        key: write.record.key, flags: write.record.flags, service: write.record.service,
-        list: write.record.list)
-      if lists[write.record.list] == nil { lists[write.record.list] = SlotRange(base: 0, count: 0) }
+    for (index, record) in plan.newFrontends.map({ ($0.index, $0.record) })
+      + plan.retargets.map({ ($0.index, $0.record) })
+    {
+      records[index] = Record(
+        key: record.key, flags: record.flags, service: record.service, list: record.list)
+      if lists[record.list] == nil { lists[record.list] = SlotRange(base: 0, count: 0) }
     }
     ranges += plan.insertRanges
     for write in plan.insertKept { kept[write.record] = write.endpoint }

@@ -14,4 +14,27 @@ enum WireArray {
       }
     }
   }
+
+  /// A bit for each element whose bytes are all zero.
+  ///
+  /// - Precondition: there are 32 elements at most, of a multiple of four bytes.
+  static func zeros<Array: BitwiseCopyable, Element: BitwiseCopyable>(
+    in array: Array, of type: Element.Type
+  ) -> UInt32 {
+    // SAFETY: the buffer is a copy of `array` and is used only inside the closure; its bounds are
+    // looked at.
+    unsafe withUnsafeBytes(of: array) { buffer in
+      let words = MemoryLayout<Element>.stride / 4
+      var result: UInt32 = 0
+      for element in 0..<min(32, buffer.count / (words * 4)) {
+        var bits: UInt32 = 0
+        for word in 0..<words {
+          bits |= unsafe buffer.loadUnaligned(
+            fromByteOffset: (element * words + word) * 4, as: UInt32.self)
+        }
+        if bits == 0 { result |= 1 << UInt32(element) }
+      }
+      return result
+    }
+  }
 }

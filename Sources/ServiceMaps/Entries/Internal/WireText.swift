@@ -24,20 +24,23 @@ enum WireText {
   /// How many bytes there are of a name: as many as a record has room for.
   static func length(_ text: String) -> Int { min(text.utf8.count, Int(SVC_NAME_SIZE) - 1) }
 
-  /// Writes texts one after the other.
+  /// Writes a text behind others.
   ///
-  /// - Precondition: together they fit.
-  static func join<Array: BitwiseCopyable>(_ texts: [String], into array: inout Array) {
+  /// - Precondition: it fits.
+  /// - Returns: where it ends.
+  static func append<Array: BitwiseCopyable>(
+    _ text: String, to array: inout Array, at start: Int
+  ) -> Int {
     // SAFETY: the buffer is the storage of `array` and is used only inside the closure; its bounds
     // are looked at.
     unsafe withUnsafeMutableBytes(of: &array) { buffer in
-      var start = 0
-      for text in texts {
-        for byte in text.utf8.prefix(length(text)) where start < buffer.count {
-          unsafe buffer[start] = byte
-          start += 1
-        }
+      var text = text
+      let count = min(length(text), buffer.count - start)
+      guard count > 0 else { return start }
+      text.withUTF8 { bytes in
+        unsafe buffer[start...].copyBytes(from: bytes.prefix(count))
       }
+      return start + count
     }
   }
 
