@@ -51,8 +51,10 @@ static inline __u64 svc_key_hash4(__u64 seed, __u32 addr_be, __u32 port)
 	return svc_key_mix((((__u64)addr_be << 32 | port) ^ seed) * 0x9e3779b97f4a7c15ull);
 }
 
-/* `high` and `low`: two words of the address each, the first one on top. */
-static inline __u64 svc_key_hash6(__u64 seed, __u64 high, __u64 low, __u32 port)
+/* `high` and `low`: two words of the address each, the first one on top. A call of its own would
+ * cost as much as the rest. */
+static inline __attribute__((always_inline)) __u64 svc_key_hash6(__u64 seed, __u64 high, __u64 low,
+								 __u32 port)
 {
 	__u64 z = svc_key_mix((high ^ seed) * 0x9e3779b97f4a7c15ull);
 
