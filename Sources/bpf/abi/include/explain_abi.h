@@ -6,6 +6,9 @@
 #ifndef SOCKLB_EXPLAIN_ABI_H
 #define SOCKLB_EXPLAIN_ABI_H
 
+/* Its structs are used below; where it includes this file, it has them already. */
+#include "service_abi.h"
+
 /* What would a new socket get? */
 struct svc_question {
 	/* The entry of `affinities` with this key, where there is one; found by user space. */
