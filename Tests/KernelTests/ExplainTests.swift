@@ -7,7 +7,7 @@ import SocketKit
 
 /// `explain`: each reason, what comes near, and that it changes nothing.
 let explainTests: [KernelTest] =
-  Variant.allCases.flatMap(explainsTo) + explainPlaceTests + explainAgreementTests
+  Variant.allCases.flatMap(explainsTo) + explainPlaceTests
 
 private func explainsTo(_ variant: Variant) -> [KernelTest] {
   let vips = (1...6).map { variant.vip($0) }

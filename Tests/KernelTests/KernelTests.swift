@@ -82,6 +82,7 @@ let allTests: [KernelTest] =
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
   + keyTests
   + commandTests + socketDumpTests + traceTests + traceReaderTests + explainTests
+  + explainAgreementTests
   + manifestTests + stateTests + historyTests + verifyTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + tortureTests + faultTests + crashTests + readerTests

@@ -38,7 +38,9 @@ extension Dataplane {
       let isConsistent =
         snapshot.isConsistent && before == dataplane.tables.generation
         && !dataplane.tables.isReplaced
-      guard isConsistent || tries == 10 else {
+      // A writer that is at work for seconds, or was killed, is not waited for again.
+      guard isConsistent || !snapshot.isConsistent && !dataplane.tables.isReplaced || tries == 10
+      else {
         Files.sleep(milliseconds: 10)
         continue
       }

@@ -30,11 +30,11 @@ public enum ExplainTarget: Hashable, Sendable {
     self = .service(filter, transport)
   }
 
-  /// Of a DNS label. What has other characters was meant to be something else.
+  /// Of a DNS label. What has other characters was meant to be something else: an address.
   private static func isName(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-      UInt8(ascii: "-"), UInt8(ascii: "."):
+      UInt8(ascii: "-"):
       true
     default: false
     }

@@ -212,4 +212,40 @@ import Testing
     #expect(text.contains("\"seed\":3,\"backend\":{\"address\":\"10.0.0.2\",\"port\":80}"))
     #expect(!report.render(as: .yaml).isEmpty)
   }
+
+  @Test func text() {
+    func text(_ explanation: Explanation) -> String {
+      let report = ExplainReport(
+        client: ExplainClient(namespace: 1, bound: ip("10.0.0.9")), explanations: [explanation])
+      return String(decoding: report.render(), as: UTF8.self)
+    }
+    var drawn = explain("10.96.0.1:80", answer(.random, 0, 2, backend("10.0.0.2", 80)))
+    #expect(
+      text(drawn) == """
+        Client:    network namespace 1, bound to 10.0.0.9
+        Covered:   not known
+
+        10.96.0.1:80/TCP  shop/web:http  ClusterIP
+            Result:    one of 2 endpoints, drawn at random
+            Endpoints: 10.0.0.1:80  1 in 2
+                       10.0.0.2:80  1 in 2
+            Affinity:  for 100 s
+
+        """)
+    drawn.hasDrifted = true
+    #expect(
+      text(drawn).hasSuffix(
+        "Note:      the objects ask for other endpoints than the kernel has: `socklb verify`\n"))
+    var empty = explain("10.96.0.2:53", answer(.noEndpoints, 1, 0, nil), .udp)
+    #expect(
+      text(empty).contains(
+        "Result:    refused: no endpoints (ECONNREFUSED)\n    UDP:       a socket stays"))
+    empty.udpChoice = .datagram
+    #expect(text(empty).contains("each datagram of an unconnected socket chooses anew"))
+    empty.staying = [.init(backend: backend("10.0.0.1", 53), isConnected: true, age: 9)]
+    #expect(
+      text(empty).contains(
+        "Stay:      a connected socket of the process stays with 10.0.0.1:53, which it has had for 9 s"
+      ))
+  }
 }
