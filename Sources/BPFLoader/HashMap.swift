@@ -36,6 +36,14 @@ public struct HashMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & 
     }
   }
 
+  /// nil when there is no such element. An LRU map does not take it for a use of the element.
+  public func value(of key: Key, or empty: Value) throws(BPFError) -> Value? {
+    var value = empty
+    guard let errno = Calls.lookup(fd, key: key, into: &value) else { return value }
+    if errno == Errno.notFound { return nil }
+    throw failure("reading", errno)
+  }
+
   /// Whether there is no element.
   public var isEmpty: Bool {
     get throws(BPFError) {

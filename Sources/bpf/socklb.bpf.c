@@ -17,33 +17,16 @@
 #include "lib/decision.h"
 
 #define ALLOW 1
-#define DENY 0
 /* What a rare function may return, too; `allow_or_deny` makes ALLOW of it. */
 #define ALLOW_STICKY 2
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-static __always_inline int deny(int error)
-{
-	bpf_set_retval(-error);
-	return DENY;
-}
 
 /* The verifier does not know what a function that is not static returns. */
 static __always_inline int allow_or_deny(int result)
 {
 	barrier_var(result);
 	return result ? ALLOW : DENY;
-}
-
-/* docs/conformance.md says why these errors. */
-static __always_inline int refuse(enum verdict verdict)
-{
-	if (verdict == DROPPED)
-		return deny(EHOSTUNREACH);
-	if (verdict == DENIED)
-		return deny(EACCES);
-	return deny(ECONNREFUSED);
 }
 
 /* Goes on with the backend that the socket has. */

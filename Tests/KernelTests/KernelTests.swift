@@ -81,7 +81,8 @@ let allTests: [KernelTest] =
   + choiceTests + largeTableTests + updateTests + residentTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
   + keyTests
-  + commandTests + socketDumpTests + traceTests + traceReaderTests
+  + commandTests + socketDumpTests + traceTests + traceReaderTests + explainTests
+  + explainAgreementTests
   + manifestTests + stateTests + historyTests + verifyTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + tortureTests + faultTests + crashTests + readerTests

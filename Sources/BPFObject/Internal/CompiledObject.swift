@@ -13,6 +13,8 @@ public enum CompiledObject: String, Sendable {
   case move
   /// What becomes of TCP connections: outcomes.bpf.c.
   case outcomes
+  /// What a connect() would do, and why: explain.bpf.c.
+  case explain
 
   private var base64: StaticString {
     switch self {
@@ -21,6 +23,7 @@ public enum CompiledObject: String, Sendable {
     case .files: EmbeddedObject.files
     case .move: EmbeddedObject.move
     case .outcomes: EmbeddedObject.outcomes
+    case .explain: EmbeddedObject.explain
     }
   }
 

@@ -20,20 +20,32 @@ struct CgroupTree {
     for pid in try NetworkNamespaces.processes() {
       if let path = Self.path(ofProcess: pid) { paths[path, default: 0] += 1 }
     }
-    let own = Self.path(ofProcess: "self")
-    let roots = mounts.unified.map { mount in
-      CgroupMounts.needsNamespaceRoot(mount) ? own.flatMap { Self.root(on: mount, from: $0) } : nil
-    }
+    let directory = Self.directories(mounts)
     for (path, count) in paths {
-      let directory = zip(mounts.unified, roots).lazy.compactMap { mount, root in
-        CgroupMounts.directory(of: path, on: mount, namespaceRoot: root)
-      }
-      .first
-      if let directory {
+      if let directory = directory(path) {
         if Files.isDirectory(directory) { processes[directory, default: 0] += count }
       } else {
         outOfSight[path, default: 0] += count
       }
+    }
+  }
+
+  /// The cgroup directory of a process; nil: it has ended, or no mount shows its cgroup.
+  static func directory(ofProcess pid: String) throws(DataplaneError) -> String? {
+    try path(ofProcess: pid).flatMap(directories(mounts()))
+  }
+
+  /// Where the directory of a path in /proc/PID/cgroup is; nil where no mount shows it.
+  private static func directories(_ mounts: CgroupMounts) -> (String) -> String? {
+    let own = path(ofProcess: "self")
+    let roots = mounts.unified.map { mount in
+      CgroupMounts.needsNamespaceRoot(mount) ? own.flatMap { root(on: mount, from: $0) } : nil
+    }
+    return { path in
+      zip(mounts.unified, roots).lazy.compactMap { mount, root in
+        CgroupMounts.directory(of: path, on: mount, namespaceRoot: root)
+      }
+      .first
     }
   }
 

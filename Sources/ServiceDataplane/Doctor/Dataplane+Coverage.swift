@@ -45,7 +45,7 @@ extension Dataplane {
     return Coverage(facts)
   }
 
-  private static func effectivePrograms(
+  static func effectivePrograms(
     _ path: String
   ) throws(DataplaneError) -> [String: [UInt32]] {
     let directory: FileDescriptor

@@ -23,9 +23,16 @@ extension TraceReader {
   /// The cookie of a network namespace that is named by its inode, by a name in /run/netns, or by
   /// a file.
   public static func namespace(_ text: String) throws(DataplaneError) -> UInt64 {
+    try NetworkNamespaces.named(text).cookie
+  }
+}
+
+extension NetworkNamespaces {
+  /// A network namespace by its inode, by its name in /run/netns, or by a file.
+  static func named(_ text: String) throws(DataplaneError) -> (cookie: UInt64, inode: UInt64) {
     var path = text.contains("/") ? text : "/run/netns/" + text
     if let number = UInt64(text) {
-      path = try NetworkNamespaces.paths().first { Files.inode($0) == number } ?? path
+      path = try paths().first { Files.inode($0) == number } ?? path
     }
     guard let inode = Files.inode(path) else {
       throw .refused(
@@ -33,9 +40,9 @@ extension TraceReader {
         remedy: "name one of /run/netns, a file such as /proc/PID/ns/net, or the inode of one that "
           + "a process is in")
     }
-    guard let cookie = NetworkNamespaces.cookie(of: path, inode: inode) else {
+    guard let cookie = cookie(of: path, inode: inode) else {
       throw .notPermitted(missing: ["CAP_SYS_ADMIN"])
     }
-    return cookie
+    return (cookie, inode)
   }
 }

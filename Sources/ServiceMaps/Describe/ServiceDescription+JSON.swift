@@ -104,10 +104,12 @@ extension ServiceDescription {
 }
 
 /// A value of the JSON form, with members in the given order.
-private indirect enum DescriptionValue {
+indirect enum DescriptionValue {
   case null
   case flag(Bool)
   case number(UInt64)
+  /// Between 0 and 1, with six digits.
+  case share(UInt64, of: UInt64)
   case string(String)
   case array([DescriptionValue])
   case object([(String, DescriptionValue)])
@@ -127,6 +129,11 @@ private indirect enum DescriptionValue {
     case .null: output.append("null")
     case .flag(let flag): output.append(flag ? "true" : "false")
     case .number(let number): output.append(number: number)
+    case .share(let part, let whole):
+      let millionths = whole == 0 ? 0 : (part * 1_000_000 + whole / 2) / whole
+      let digits = String(millionths % 1_000_000)
+      output.append(number: millionths / 1_000_000)
+      output.append("." + String(repeating: "0", count: 6 - digits.count) + digits)
     case .string(let string): output.append(quoted: string)
     case .array(let values):
       output.append("[")

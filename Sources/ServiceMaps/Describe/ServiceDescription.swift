@@ -123,7 +123,7 @@ extension FrontendKind {
 }
 
 extension Service {
-  fileprivate var reasonAgainstFrontends: String? {
+  var reasonAgainstFrontends: String? {
     if isLeftToAnotherProxy {
       return "left to another proxy by the label service.kubernetes.io/service-proxy-name"
     }

@@ -116,4 +116,13 @@ extension svc_source {
       )
     }
   }
+
+  /// Without those that are not known.
+  public var addresses: [IPFamily: IPAddress] {
+    var result: [IPFamily: IPAddress] = [:]
+    if addr4_be != 0 { result[.v4] = IPAddress(v4: UInt32(bigEndian: addr4_be)) }
+    let v6 = addr6_be
+    if (v6.0 | v6.1 | v6.2 | v6.3) != 0 { result[.v6] = IPAddress(words: v6) }
+    return result
+  }
 }

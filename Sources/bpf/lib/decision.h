@@ -6,18 +6,7 @@
 #include "service.h"
 #include "sockets.h"
 #include "trace.h"
-
-/*
- * What a hook has found out. The hooks themselves do what is common, in a straight line; what is
- * rare is in functions of its own, so that the processor need not fetch it.
- */
-struct request {
-	struct endpoint_address to;
-	struct frontend frontend;
-	__u64 cookie;
-	__u32 flags; /* enum svc_flow_flags, of a flow that begins */
-	__u32 is_service;
-};
+#include "why.h"
 
 /* Notes with the socket how its backend was chosen: outcomes.bpf.c tells it if the connect fails. */
 static __noinline int note_why(__u64 cookie, __u32 why)
@@ -36,22 +25,6 @@ static __noinline int note_why(__u64 cookie, __u32 why)
 	return 0;
 }
 
-static __always_inline __u8 why_refused(const struct request *request)
-{
-	if (!request->cookie)
-		return SVC_WHY_GUARDED;
-	switch (bpf_get_retval()) {
-	case -EHOSTUNREACH:
-		return SVC_WHY_POLICY;
-	case -EACCES:
-		return SVC_WHY_SOURCE_RANGES;
-	case -ENOMEM:
-		return SVC_WHY_NO_MEMORY;
-	default:
-		return SVC_WHY_NO_ENDPOINTS;
-	}
-}
-
 /* How many endpoints there were to choose from; it may have changed a moment ago. */
 static __noinline __u32 count_candidates(const struct request *request)
 {
@@ -60,23 +33,6 @@ static __noinline __u32 count_candidates(const struct request *request)
 						: bpf_map_lookup_elem(&lists6, &list);
 
 	return range ? (__u32)*range : 0;
-}
-
-static __noinline __u8 why_chosen(const struct request *request, __u32 candidates)
-{
-	__u32 service = request->frontend.target >> 32;
-	struct svc_policy *policy;
-
-	if (request->frontend.flags & CHOSEN_BY_AFFINITY)
-		return SVC_WHY_AFFINITY;
-	if (candidates == 1)
-		return SVC_WHY_ONLY_ONE;
-	if (!(request->frontend.flags & SVC_FRONTEND_POLICY))
-		return SVC_WHY_RANDOM;
-	policy = is_mapped(request->to.w) ? bpf_map_lookup_elem(&policies4, &service)
-					  : bpf_map_lookup_elem(&policies6, &service);
-	return policy && policy->algorithm == SVC_ALGORITHM_ROUND_ROBIN ? SVC_WHY_ROUND_ROBIN
-									: SVC_WHY_RANDOM;
 }
 
 /* Gives an event to one reader. */

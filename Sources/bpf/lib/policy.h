@@ -16,15 +16,14 @@ static __always_inline const struct svc_header *settings(void)
 }
 
 /* Sets key->client; returns 1 when it is a cgroup. */
-static __always_inline __u32 identify_client(struct bpf_sock_addr *ctx,
-					     struct svc_affinity_key *key)
+static __always_inline __u32 identify_client(CLIENT *client, struct svc_affinity_key *key)
 {
 	const struct svc_header *head = settings();
 
-	key->client = bpf_get_netns_cookie(ctx);
+	key->client = netns_of(client);
 	if (head && head->host_netns == key->client &&
 	    head->options & SVC_OPTION_HOST_AFFINITY_BY_CGROUP) {
-		key->client = bpf_get_current_cgroup_id();
+		key->client = cgroup_of(client);
 		return 1;
 	}
 	return 0;

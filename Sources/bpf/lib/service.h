@@ -5,19 +5,20 @@
  */
 #pragma once
 
+#include <linux/errno.h>
+
 #include "address.h"
 #include "maps.h"
 #include "sockets.h"
 #include "test_delay.h"
+#include "verdict.h"
 
-enum verdict {
-	STRANGER = 0,  /* leave the destination alone: no socket was ever led there */
-	NOT_A_SERVICE, /* leave the destination alone; but it may be a backend */
-	NO_BACKEND,    /* ECONNREFUSED */
-	DROPPED,       /* EHOSTUNREACH: a policy keeps the backends away */
-	DENIED,	       /* EACCES: the source ranges */
-	TRANSLATED,
-};
+/* Who asks: a socket, or somebody who wants to know what a socket would get. */
+#ifdef SVC_EXPLAIN
+#include "question.h"
+#else
+#include "client.h"
+#endif
 
 /* What a destination leads to. */
 struct frontend {
@@ -50,13 +51,14 @@ static __always_inline void count(void *counters, __u32 service)
 		__sync_fetch_and_add(&c->translated, 1);
 }
 
-/* NO_BACKEND or DENIED. */
-static __always_inline void count_refusal(void *totals, __u32 service, enum verdict verdict)
+/* docs/conformance.md says why these errors. */
+static __always_inline int refuse(enum verdict verdict)
 {
-	struct svc_totals *t = bpf_map_lookup_elem(totals, &service);
-
-	if (t)
-		__sync_fetch_and_add(verdict == DENIED ? &t->denied : &t->refused, 1);
+	if (verdict == DROPPED)
+		return deny(EHOSTUNREACH);
+	if (verdict == DENIED)
+		return deny(EACCES);
+	return deny(ECONNREFUSED);
 }
 
 /* What was counted as translated was not, after all. */
@@ -66,22 +68,6 @@ static __always_inline void take_back(void *counters, __u32 service)
 
 	if (c)
 		__sync_fetch_and_add(&c->translated, -1);
-}
-
-/*
- * A number below `limit`, uniform. The mixing function of splitmix64 makes it of what is at hand
- * and never comes twice: the socket, which of its choices this is (for NOT_COUNTED: how many this
- * processor has made for the service), and the time. The kernel's generator would touch memory of
- * its own, which costs as much as all the rest of the choice; so would a wait for the counter.
- */
-static __always_inline __u32 draw(__u64 cookie, __u64 nth, __u32 limit)
-{
-	__u64 z = cookie * 0x9e3779b97f4a7c15ull + nth + (bpf_jiffies64() << 24);
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	z ^= z >> 31;
-	return (z >> 32) * limit >> 32;
 }
 
 static __always_inline __u64 hash_key4(__u64 seed, const struct endpoint_address *to, __u8 protocol)
@@ -181,12 +167,12 @@ static __always_inline int is_guard6(const struct svc_guard6 *guard,
 }
 
 /* The address a socket is bound to; for one that is not, what its namespace would choose. */
-static __always_inline int source4(struct bpf_sock_addr *ctx, struct svc_range4 *range)
+static __always_inline int source4(CLIENT *client, struct svc_range4 *range)
 {
-	__u64 netns = bpf_get_netns_cookie(ctx);
+	__u64 netns = netns_of(client);
 	struct svc_source *source;
 
-	range->addr_be = ctx->sk->src_ip4;
+	bound_address4(client, range);
 	if (range->addr_be)
 		return 1;
 	source = bpf_map_lookup_elem(&sources, &netns);
@@ -196,15 +182,12 @@ static __always_inline int source4(struct bpf_sock_addr *ctx, struct svc_range4 
 	return range->addr_be != 0;
 }
 
-static __always_inline int source6(struct bpf_sock_addr *ctx, struct svc_range6 *range)
+static __always_inline int source6(CLIENT *client, struct svc_range6 *range)
 {
-	__u64 netns = bpf_get_netns_cookie(ctx);
+	__u64 netns = netns_of(client);
 	struct svc_source *source;
 
-	range->addr_be[0] = ctx->sk->src_ip6[0];
-	range->addr_be[1] = ctx->sk->src_ip6[1];
-	range->addr_be[2] = ctx->sk->src_ip6[2];
-	range->addr_be[3] = ctx->sk->src_ip6[3];
+	bound_address6(client, range);
 	if (range->addr_be[0] | range->addr_be[1] | range->addr_be[2] | range->addr_be[3])
 		return 1;
 	source = bpf_map_lookup_elem(&sources, &netns);
@@ -243,14 +226,14 @@ static __always_inline enum verdict find_frontend(const struct endpoint_address 
 	return find_frontend6(to, protocol, found);
 }
 
-static __always_inline enum verdict pick_backend(struct bpf_sock_addr *ctx, __u64 cookie,
+static __always_inline enum verdict pick_backend(CLIENT *client, __u64 cookie,
 						 const struct endpoint_address *to, int hook_family,
 						 const struct frontend *frontend, __u64 nth,
 						 struct choice *choice)
 {
 	if (hook_family == 4 || is_mapped(to->w))
-		return pick_backend4(ctx, cookie, frontend, nth, choice);
-	return pick_backend6(ctx, cookie, frontend, nth, choice);
+		return pick_backend4(client, cookie, frontend, nth, choice);
+	return pick_backend6(client, cookie, frontend, nth, choice);
 }
 
 static __always_inline int still_usable(const struct svc_flow *flow, int hook_family)

@@ -153,15 +153,15 @@ static __always_inline enum verdict OF(find_frontend)(const struct endpoint_addr
 }
 
 /* May this socket use a frontend with source ranges? */
-__noinline int OF(source_allowed)(struct bpf_sock_addr *ctx, __u32 index)
+__noinline int OF(source_allowed)(CLIENT *client, __u32 index)
 {
 	struct OF(svc_range) range = {};
 
-	if (!ctx->sk)
+	if (!has_socket(client))
 		return 0;
 	range.prefix_length = 32 + 8 * sizeof(range.addr_be);
 	range.frontend = index;
-	if (!OF(source)(ctx, &range))
+	if (!OF(source)(client, &range))
 		return allows_unknown_source();
 	return bpf_map_lookup_elem(&OF(ranges), &range) != 0;
 }
@@ -210,7 +210,7 @@ static __always_inline __u32 OF(affine_position)(const struct svc_affinity *entr
  * Which position of a list of a service port with a policy this client gets. Says so in the flags
  * if it is the one that it had before.
  */
-__noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, __u64 range,
+__noinline __u32 OF(choose_by_policy)(CLIENT *client, __u32 service, __u64 range,
 				      struct frontend *frontend)
 {
 	struct svc_affinity_key key = {.service = service, .family = FAMILY};
@@ -219,20 +219,19 @@ __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, 
 	struct svc_affinity *entry;
 	struct OF(svc_slot) * slot;
 
-	position = ((__u64)bpf_get_prandom_u32() * backends) >> 32;
+	position = ((__u64)random_number(client) * backends) >> 32;
 	if (!policy || !backends)
 		return position;
 	if (policy->affinity_timeout) {
 		__u64 now = bpf_ktime_get_ns();
 
-		by_cgroup = identify_client(ctx, &key);
-		entry = bpf_map_lookup_elem(&affinities, &key);
+		by_cgroup = identify_client(client, &key);
+		entry = find_affinity(client, &key);
 		if (entry && now - entry->last_used < policy->affinity_timeout * 1000000000ull) {
 			__u32 kept = OF(affine_position)(entry, base, backends);
 
 			if (kept < backends) {
-				entry->position = kept;
-				entry->last_used = now;
+				use_affinity(entry, kept, now);
 				if (frontend)
 					frontend->flags |= CHOSEN_BY_AFFINITY;
 				return kept;
@@ -240,7 +239,7 @@ __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, 
 		}
 	}
 	if (policy->algorithm == SVC_ALGORITHM_ROUND_ROBIN)
-		position = __sync_fetch_and_add(&policy->next, 1) % backends;
+		position = take_turn(policy) % backends;
 	if (!policy->affinity_timeout)
 		return position;
 	at = base + position;
@@ -254,7 +253,7 @@ __noinline __u32 OF(choose_by_policy)(struct bpf_sock_addr *ctx, __u32 service, 
 			.by_cgroup = by_cgroup,
 		};
 
-		bpf_map_update_elem(&affinities, &key, &fresh, BPF_ANY);
+		remember_affinity(&key, &fresh);
 	}
 	return position;
 }
@@ -317,7 +316,7 @@ __noinline int OF(avoid_taken)(const struct svc_flow *first, struct svc_more_flo
  * A list is one word, read once; the slots it leads to are not reused before
  * this program has ended (ARCHITECTURE.md, "Publishing a change").
  */
-static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, __u64 cookie,
+static __always_inline enum verdict OF(pick_backend)(CLIENT *client, __u64 cookie,
 						     const struct frontend *frontend, __u64 nth,
 						     struct choice *choice)
 {
@@ -335,9 +334,10 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 	range = word ? *(volatile __u64 *)word : 0;
 	backends = (__u32)range;
 	at = range >> 32;
+	note_list(client, range);
 	let_writers_go_on();
 	if (unlikely(frontend->flags & SVC_FRONTEND_SOURCE_RANGES) &&
-	    !OF(source_allowed)(ctx, frontend->index)) {
+	    !OF(source_allowed)(client, frontend->index)) {
 		count_refusal(&OF(totals), service, DENIED);
 		return DENIED;
 	}
@@ -346,9 +346,9 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 		return frontend->flags & SVC_FRONTEND_DROP ? DROPPED : NO_BACKEND;
 	}
 	if (unlikely(frontend->flags & SVC_FRONTEND_POLICY))
-		at += OF(choose_by_policy)(ctx, service, range, (struct frontend *)frontend);
+		at += OF(choose_by_policy)(client, service, range, (struct frontend *)frontend);
 	else
-		at += draw(cookie, nth == NOT_COUNTED ? counted : nth, backends);
+		at += draw(client, cookie, nth == NOT_COUNTED ? counted : nth, backends);
 	slot = bpf_map_lookup_elem(&OF(slots), &at);
 	if (!slot)
 		return NO_BACKEND;
@@ -358,7 +358,7 @@ static __always_inline enum verdict OF(pick_backend)(struct bpf_sock_addr *ctx, 
 	choice->endpoint = slot->endpoint;
 	choice->generation = slot->generation;
 	if (likely(counter))
-		__sync_fetch_and_add(&counter->translated, 1);
+		count_choice(counter);
 	return TRANSLATED;
 }
 

@@ -84,3 +84,11 @@ extension ServiceCIDRs: ExpressibleByArgument {
 extension DumpFormat: ExpressibleByArgument {}
 extension DumpView: ExpressibleByArgument {}
 extension TraceRender.Format: ExpressibleByArgument {}
+
+extension ExplainTarget: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}
+
+extension IPAddress: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}

@@ -372,5 +372,6 @@ enum svc_event {
 #include "key_abi.h"
 #include "socket_abi.h"
 #include "trace_abi.h"
+#include "explain_abi.h"
 
 #endif
