@@ -102,7 +102,7 @@ cat <<TEXT
 ## How tables get there
 
 Written by \`BENCH=programming make bench\`; $rounds rounds, in each of them everything once. The input of \`apply\`:
-10,000 Services and 10,000 EndpointSlices of 10 endpoints, $(($(stat -c %s "$work/10k.yaml") / 1000000)) MB of YAML,
+10,000 Services and 10,000 EndpointSlices of 10 endpoints, $(($(stat -L -c %s "$work/10k.yaml") / 1000000)) MB of YAML,
 $(($(stat -c %s "$work/10k.json") / 1000000)) MB of JSON. Each time the kernel's table is read back and compared.
 TEXT
 heading "Commands, from start to exit: milliseconds"
