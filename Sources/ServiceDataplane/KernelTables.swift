@@ -162,6 +162,8 @@ public struct KernelTables: Sendable {
     public var counters: [ServicePortName: ServiceCounters]
     /// False: writers kept changing the table while it was read.
     public var isConsistent: Bool
+    /// `KernelTables.generation` when it was read.
+    public var generation: UInt64
 
     public var table: ServiceTable { ServiceTable(states: states) }
   }
@@ -176,15 +178,17 @@ public struct KernelTables: Sendable {
         let counters = withCounters ? try readCounters(states) : [:]
         if isReplaced { break }
         if before == generation {
-          return Snapshot(states: states, counters: counters, isConsistent: true)
+          return Snapshot(
+            states: states, counters: counters, isConsistent: true, generation: before)
         }
       }
       Files.sleep(milliseconds: 10)
     }
+    let before = generation
     let states = try readStates()
     return Snapshot(
       states: states, counters: withCounters ? try readCounters(states) : [:],
-      isConsistent: false)
+      isConsistent: false, generation: before)
   }
 
   private func readCounters(

@@ -15,43 +15,68 @@ extension Dataplane {
     _ target: ExplainTarget, at pin: String, from place: ExplainPlace, bound: IPAddress? = nil,
     seed: UInt64? = nil, objects: ExplainedObjects? = nil
   ) throws(DataplaneError) -> (report: ExplainReport, isConsistent: Bool) {
-    var tries = 0
-    while true {
-      let dataplane = try Dataplane(reading: pin)
-      try dataplane.checkLayout()
-      let explainer = try Explainer(dataplane)
-      let client = try dataplane.explainClient(at: place, bound: bound)
-      let before = dataplane.tables.generation
-      let snapshot = try dataplane.tables.readSnapshot()
-      let sources = try dataplane.source(of: client.namespace)
-      var explanations: [Explanation] = []
-      for key in target.keys(in: snapshot.states) {
-        let question = ExplainQuestion(
-          key: key, namespace: client.namespace, cgroup: client.cgroupID, bound: bound,
-          seed: seed ?? 0)
-        explanations.append(
-          Explanation(
-            try explainer.ask(question), to: question, states: snapshot.states, objects: objects,
-            source: sources[key.address.family], seed: seed))
+    let asking = try Asking(target, pin, place, bound, seed)
+    let source = try asking.dataplane.source(of: asking.client.namespace)
+    let states = asking.snapshot.states
+    var explanations = asking.answers.map { question, answer in
+      Explanation(
+        answer, to: question, states: states, objects: objects,
+        source: source[question.key.address.family], seed: seed)
+    }
+    if case .process(let pid) = place { try asking.dataplane.addStaying(pid, &explanations) }
+    let missing = explanations.isEmpty ? target.missing(in: states, objects) : nil
+    return (
+      ExplainReport(
+        client: asking.client, explanations: explanations, unserved: missing.map { [$0] } ?? []),
+      asking.isConsistent
+    )
+  }
+
+  /// Questions, answers, and the table that they are about.
+  private struct Asking {
+    let dataplane: Dataplane
+    let client: ExplainClient
+    var snapshot: KernelTables.Snapshot
+    var answers: [(question: ExplainQuestion, answer: ExplainAnswer)]
+    /// All of it is of one generation.
+    var isConsistent: Bool
+
+    private static let mostTries = 50
+
+    init(
+      _ target: ExplainTarget, _ pin: String, _ place: ExplainPlace, _ bound: IPAddress?,
+      _ seed: UInt64?
+    ) throws(DataplaneError) {
+      var tries = 0
+      while true {
+        // Larger maps may take the place of those that were opened.
+        let dataplane = try Dataplane(reading: pin)
+        try dataplane.checkLayout()
+        let explainer = try Explainer(dataplane)
+        let client = try dataplane.explainClient(at: place, bound: bound)
+        let tables = dataplane.tables
+        repeat {
+          snapshot = try tables.readSnapshot()
+          answers = []
+          for key in target.keys(in: snapshot.states) {
+            let question = ExplainQuestion(
+              key: key, namespace: client.namespace, cgroup: client.cgroupID, bound: bound,
+              seed: seed ?? 0)
+            answers.append((question, try explainer.ask(question)))
+          }
+          tries += 1
+          isConsistent =
+            snapshot.isConsistent && snapshot.generation == tables.generation
+            && !tables.isReplaced
+          // A writer that is at work for a second, or was killed, is not waited for again.
+          let isOver = isConsistent || !snapshot.isConsistent || tries >= Self.mostTries
+          if isOver, !tables.isReplaced || tries >= Self.mostTries {
+            self.dataplane = dataplane
+            self.client = client
+            return
+          }
+        } while !tables.isReplaced
       }
-      tries += 1
-      let isConsistent =
-        snapshot.isConsistent && before == dataplane.tables.generation
-        && !dataplane.tables.isReplaced
-      // A writer that is at work for seconds, or was killed, is not waited for again.
-      guard isConsistent || !snapshot.isConsistent && !dataplane.tables.isReplaced || tries == 10
-      else {
-        Files.sleep(milliseconds: 10)
-        continue
-      }
-      if case .process(let pid) = place { try dataplane.addStaying(pid, &explanations) }
-      let missing =
-        explanations.isEmpty ? target.missing(in: snapshot.states, objects) : nil
-      return (
-        ExplainReport(
-          client: client, explanations: explanations, unserved: missing.map { [$0] } ?? []),
-        isConsistent
-      )
     }
   }
 
