@@ -19,13 +19,7 @@ struct Status: ParsableCommand {
 
   func run() throws {
     try common.run {
-      let (dataplane, snapshot) = try Dataplane.readSnapshot(at: common.pin, withCounters: true)
-      let report = StatusReport(
-        common: common, dataplane: dataplane, attached: try Attached(dataplane),
-        snapshot: snapshot,
-        termination: dataplane.terminationWay(),
-        sockets: try dataplane.tables.socketUse(),
-        limits: Limits((try? common.stateDirectory.readSettings()) ?? [:]).capacities)
+      let report = try StatusReport.read(common)
       report.snapshot.sayIfInconsistent()
       switch output {
       case .text: try Output.data(Array(report.text.utf8))
@@ -34,5 +28,17 @@ struct Status: ParsableCommand {
       }
       if !report.isHealthy { throw Exit.failure }
     }
+  }
+}
+
+extension StatusReport {
+  static func read(_ common: CommonOptions) throws(DataplaneError) -> StatusReport {
+    let (dataplane, snapshot) = try Dataplane.readSnapshot(at: common.pin, withCounters: true)
+    return StatusReport(
+      common: common, dataplane: dataplane, attached: try Attached(dataplane),
+      snapshot: snapshot,
+      termination: dataplane.terminationWay(),
+      sockets: try dataplane.tables.socketUse(),
+      limits: Limits((try? common.stateDirectory.readSettings()) ?? [:]).capacities)
   }
 }
