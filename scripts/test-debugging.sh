@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs the stories of docs/debugging.md, with real sockets, and compares what they print.
 # usage: test-debugging.sh [--write]      (root)     --write puts what was printed into the document
+# Environment: BUILD (default .build/release), PAGE (where the page of `report` is copied to).
 #
 # Everything happens in a network and a mount namespace and a cgroup of its own, without a route out.
 set -euo pipefail
@@ -53,5 +54,6 @@ setpriv --pdeathsig KILL unshare --net --mount bash -euc '
 		python3 "$root/scripts/debugging/check_page.py" report.html || status=$?
 	fi
 	socklb detach >/dev/null 2>&1
+	[ -z "${PAGE:-}" ] || cp report.html "$PAGE"
 	exit "$status"' bash "$root" "$work" "$cgroup" "$@" || status=$?
 exit "$status"

@@ -172,6 +172,90 @@ let doctorFindingTests: [KernelTest] = [
   },
 ]
 
+/// `report`, and what is told again and again.
+let reportTests: [KernelTest] = [
+  KernelTest("report_shows_what_was_observed_and_who_has_sockets", timeLimit: 90) { sandbox in
+    let pods = try Pods(.v4, SK_TCP, 1...2)
+    let vips = (1...3).map { Variant.v4.vip($0) }
+    try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+    try sandbox.succeed(
+      ["apply", "-f", "-"],
+      input: Manifest.both("web", vip: vips[0], pods.places)
+        + Manifest.service("empty", vip: vips[1])
+        + Manifest.both("shut", vip: vips[2], [Variant.v4.pod(5)]))
+    // A name that would be markup.
+    try Disk.write("<b>&", to: "/proc/self/comm")
+    let page = sandbox.directory + "/page.html"
+    let report = try Process(
+      [sandbox.socklb, "report", "--observe", "60s", "-o", page, "--pin", sandbox.pin]
+        + ["--state", sandbox.state], output: sandbox.directory + "/out",
+      errors: sandbox.directory + "/err")
+    for _ in 0..<500 {
+      if try Disk.read(sandbox.directory + "/err").contains("observing;") { break }
+      sk_sleep(10)
+    }
+    let sockets = try (0..<10).map { _ in
+      let socket = try Socket(.v4, SK_TCP)
+      try socket.connect(vips[0])
+      return socket
+    }
+    try checkEqual(try Socket(.v4, SK_TCP).connectError(vips[1]), ECONNREFUSED, "empty")
+    // Without waiting for the backend's answer.
+    let shut = try Socket(.v4, SK_TCP)
+    _ = shut.connectError(vips[2])
+    sk_sleep(1200)
+    kill(report.pid, SIGINT)
+    try checkEqual(report.wait(seconds: 20), 0, "report")
+    let text = try Disk.read(page)
+    for word in [
+      "shop/web:http</b> TCP<br>10 decisions", "<b>10</b> established",
+      "<li class=\"no\"><b>1</b> refused: no endpoints</li>",
+      "<li class=\"no\"><b>1</b> refused</li>", "/&lt;b&gt;&amp; connect4",
+      "<b>10</b> sockets now", "connections are refused",
+    ] {
+      try check(text.contains(word), "\(word) is not in the page")
+    }
+    try check(!text.contains("<b>&"), "markup of somebody else's")
+    // Nobody's decision is said to have sent no SYN because nobody watched yet.
+    try check(!text.contains("not-sent"), "not sent")
+    withExtendedLifetime((pods, sockets, shut)) {}
+  },
+  KernelTest("report_without_rights_says_so", inVM: false) { sandbox in
+    try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+    let rights = Rights(user: 0, group: 0, [])
+    let page = try sandbox.run(["report", "-o", "-"], by: rights.wrapper)
+    try checkEqual(page.code, 0, page.errors)
+    try check(page.output.contains("Nothing was observed"), "observation")
+    let observe = try sandbox.run(["report", "--observe", "1s", "-o", "-"], by: rights.wrapper)
+    try checkEqual(observe.code, 77, observe.errors)
+  },
+  KernelTest("watching_prints_again_until_it_is_ended") { sandbox in
+    let vip = Variant.v4.vip(1)
+    try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+    try sandbox.succeed(["apply", "-f", "-"], input: Manifest.service("empty", vip: vip))
+    let output = sandbox.directory + "/watch"
+    let watch = try sandbox.start(
+      ["dump", "counters", "--every", "100ms"], output: output, by: [])
+    func expect(_ text: String) throws {
+      for _ in 0..<100 {
+        if try Disk.read(output).contains(text) { return }
+        sk_sleep(50)
+      }
+      throw Failure("no \(text): \(try Disk.read(output))")
+    }
+    try expect("refused=0\n")
+    try checkEqual(try Socket(.v4, SK_TCP).connectError(vip), ECONNREFUSED, "connect")
+    try expect("refused=1\n")
+    kill(watch.pid, SIGTERM)
+    try checkEqual(watch.wait(seconds: 5), 0, "exit code")
+    // No terminal: nothing that moves a cursor, and no colour.
+    let said = try Disk.read(output)
+    try check(!said.contains("\u{1b}"), "escapes")
+    let doctor = try sandbox.succeed(["doctor"])
+    try check(!doctor.output.contains("\u{1b}"), "colours")
+  },
+]
+
 /// Runs a command of the shell, in the sandbox's namespaces, and returns what it prints.
 @discardableResult
 private func execute(_ sandbox: Sandbox, _ command: String) throws -> String {

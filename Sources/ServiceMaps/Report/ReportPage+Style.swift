@@ -62,7 +62,7 @@ extension ReportPage {
     input[type=search]{flex:1 1 220px;min-width:0}
     output{color:var(--soft);font-size:13px}
     .head,.s>summary{display:grid;gap:4px 14px;padding:7px 4px;\
-    grid-template-columns:minmax(0,3fr) 100px minmax(0,3fr) 130px 100px 90px}
+    grid-template-columns:minmax(0,3fr) 112px minmax(0,3fr) 130px 100px 90px}
     .head{font-size:12px;color:var(--soft);border-bottom:1px solid var(--line)}
     .s{border-bottom:1px solid var(--line);content-visibility:auto;contain-intrinsic-size:auto 38px}
     .s>summary{list-style:none}.s>summary::-webkit-details-marker{display:none}

@@ -61,8 +61,18 @@ public struct ReportPage: Sendable {
       <html lang="en"><head><meta charset="utf-8">
       <meta name="viewport" content="width=device-width,initial-scale=1">
       <meta name="color-scheme" content="light dark">
-      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-      style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+      <meta http-equiv="Content-Security-Policy" content="default-src 'none'
+      """)
+    for what: StaticString in ["style", "script"] {
+      html.markup("; ")
+      html.markup(what)
+      html.markup("-src '")
+      html.markup(Self.ownOnly)
+      html.markup("'")
+    }
+    html.markup(
+      """
+      ">
       <title>socklb on\u{20}
       """)
     html.text(node)
@@ -80,6 +90,9 @@ public struct ReportPage: Sendable {
     html.markup("</script></body></html>\n")
     return html.output.bytes
   }
+
+  /// What stands in the page itself; nothing from elsewhere.
+  private static let ownOnly: StaticString = "unsafe-inline"
 
   // MARK: The top of the page
 

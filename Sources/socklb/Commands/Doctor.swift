@@ -34,7 +34,7 @@ struct Doctor: ParsableCommand {
       let examination = Examination(common)
       let report = DoctorReport(findings: examination.findings)
       switch output {
-      case .text: try Output.data(Array(report.text.utf8))
+      case .text: try Output.data(Array(report.text(.standardOutput).utf8))
       case .json: try Output.line(report.facts.json)
       case .yaml: try Output.data(Array(report.facts.yaml.utf8))
       }

@@ -67,13 +67,15 @@ struct Verify: ParsableCommand {
       }
       return
     }
+    let style = Style.standardOutput
     var lines = found.drifts.map(\.description)
     lines.append(
       found.drifts.isEmpty
-        ? "no difference" : "\(found.drifts.count) difference\(found.drifts.count == 1 ? "" : "s")")
+        ? style.good("no difference")
+        : style.bad("\(found.drifts.count) difference\(found.drifts.count == 1 ? "" : "s")"))
     if repair && !found.drifts.isEmpty {
       lines += left.map { "left: \($0)" }
-      lines.append(left.isEmpty ? "repaired" : "\(left.count) left")
+      lines.append(left.isEmpty ? style.good("repaired") : style.bad("\(left.count) left"))
     }
     try Output.data(Array(lines.map { $0 + "\n" }.joined().utf8))
   }

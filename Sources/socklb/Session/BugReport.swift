@@ -51,7 +51,7 @@ struct BugReport {
     let (common, examination) = (common, examination)
     let state = common.stateDirectory
     let report = DoctorReport(findings: examination.findings)
-    add("doctor.txt", "what doctor found") { report.text }
+    add("doctor.txt", "what doctor found") { report.text(.plain) }
     add("doctor.json", "the same, for programs") { report.facts.json + "\n" }
     add("versions.txt", "socklb and the kernel") {
       """
@@ -60,7 +60,7 @@ struct BugReport {
 
       """
     }
-    add("status.txt", "socklb status") { try StatusReport.read(common).text }
+    add("status.txt", "socklb status") { try StatusReport.read(common).text(.plain) }
     add("status.json", "socklb status -o json") { try StatusReport.read(common).facts.json + "\n" }
     addBytes("dump-all.json", "socklb dump all -o json") {
       let (_, snapshot) = try Dataplane.readSnapshot(at: common.pin, withCounters: true)
