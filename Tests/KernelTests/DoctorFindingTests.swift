@@ -211,7 +211,7 @@ let reportTests: [KernelTest] = [
       "shop/web:http</b> TCP<br>10 decisions", "<b>10</b> established",
       "<li class=\"no\"><b>1</b> refused: no endpoints</li>",
       "<li class=\"no\"><b>1</b> refused</li>", "/&lt;b&gt;&amp; connect4",
-      "<b>10</b> sockets now", "connections are refused",
+      "fair is 50 %", "connections are refused",
     ] {
       try check(text.contains(word), "\(word) is not in the page")
     }
