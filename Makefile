@@ -48,6 +48,8 @@ test-kernel: build ## Kernel tests on this kernel; needs root, and nothing may b
 # Minutes of torture, 1,000 upgrades, every fault and every kill instead of a random part of them.
 TORTURE_SECONDS ?= 600
 soak: build ## What takes longer: sockets, upgrades, torture, faults and kills (root)
+	@PAGE=$(CURDIR)/.build/page.html scripts/test-debugging.sh
+	@scripts/browse-page.sh .build/page.html .build/page || [ $$? = 77 ]
 	@SOCKETS=1000000 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter cilium_42649
 	@TORTURE_SECONDS=$(TORTURE_SECONDS) $(BIN)/socklb-kernel-tests --filter torture_
 	@FAULTS=all $(BIN)/socklb-kernel-tests --filter fault_in_

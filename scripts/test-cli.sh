@@ -19,7 +19,7 @@ for shell in bash zsh fish; do
 done
 
 commands=$(awk '/SUBCOMMANDS:$/ { on = 1; next } on && /^  [a-z]/ { print $1 }' "$work/help")
-for command in attach upgrade detach apply delete diff dump explain trace status doctor history rollback verify; do
+for command in attach upgrade detach apply delete diff dump explain trace status doctor report history rollback verify; do
 	case " $(echo "$commands" | tr '\n' ' ')" in
 	*" $command "*) ok "socklb has $command" ;;
 	*) bad "socklb has $command" ;;
@@ -33,6 +33,7 @@ for command in $commands; do
 	arguments=()
 	case $command in
 	delete | describe) arguments=(service web) ;;
+	report) arguments=(-o -) ;;
 	explain) arguments=(web) ;;
 	esac
 	check "socklb $command, unknown option" 64 unknown-option "$command" "${arguments[@]}" --unknown-option
@@ -91,6 +92,8 @@ check "verify, not attached" 1 'socklb attach' verify "${place[@]}"
 check "dump, not attached" 1 'socklb attach' dump "${place[@]}"
 check "status, not attached" 1 'socklb attach' status "${place[@]}"
 check "doctor, not attached" 1 'nothing is attached' doctor "${place[@]}"
+# shellcheck source=scripts/cli/pages.sh
+. "$(dirname "$0")/cli/pages.sh"
 check "attach for an unknown group" 64 'no group' attach --group no-such-group --state "$work/state"
 if [ -e "$work/state" ]; then bad "that wrote nothing"; else ok "that wrote nothing"; fi
 check "detach of nothing" 0 'nothing was attached' detach "${place[@]}"

@@ -47,4 +47,9 @@ extension KernelTables {
     }
     return result.sorted { ($0.service, $0.client) < ($1.service, $1.client) }
   }
+
+  /// The newest use of session affinity, by the kernel's CLOCK_MONOTONIC; nil: there is none.
+  func lastAffinityUse() throws(DataplaneError) -> UInt64? {
+    do { return try affinities.all().map(\.value.last_used).max() } catch { throw .bpf(error) }
+  }
 }

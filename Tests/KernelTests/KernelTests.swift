@@ -89,7 +89,8 @@ let allTests: [KernelTest] =
   + complaintTests + terminationTests + lostSocketTests
   + recordReuseTests + socketLifeTests + flowTests + upgradeTests + growthTests
   + migrationTests
-  + dnsTests + doctorTests + rightPlaceTests + accessTests + capabilityTests
+  + dnsTests + doctorTests + doctorFindingTests + reportTests + rightPlaceTests + accessTests
+  + capabilityTests
   // The rules are the table's and do not depend on the kernel: once is enough.
   + (ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + familyRuleTests)
   .map(\.onThisKernelOnly)

@@ -6,6 +6,8 @@
 #include <linux/types.h>
 
 #include "canary.h"
+#include "gzip.h"
+#include "netfilter.h"
 
 static inline void ck_store_release64(__u64 *to, __u64 value)
 {

@@ -4,7 +4,8 @@ public import ServiceMaps
 public enum Machine {
   /// - Parameter pin: the directory whose file system is looked at.
   public static func findings(pin: String) -> [Finding] {
-    [kernel, types, compiler, capabilities] + cgroups + [fileSystem(of: pin)]
+    [kernel, types] + featureFindings() + settings.findings + [capabilities] + cgroups
+      + [fileSystem(of: pin)]
   }
 
   private static var kernel: Finding {
@@ -25,16 +26,6 @@ public enum Machine {
       : Finding(
         "kernel", .failure, "there is no \(file)",
         remedy: "socklb needs a kernel with CONFIG_DEBUG_INFO_BTF, and sysfs at /sys")
-  }
-
-  private static var compiler: Finding {
-    let file = "/proc/sys/net/core/bpf_jit_enable"
-    let text = ((try? Files.read(file)) ?? nil).map { String(decoding: $0, as: UTF8.self) }
-    return text?.hasPrefix("0") == true
-      ? Finding(
-        "kernel", .warning, "programs are interpreted, which makes each of them slow",
-        remedy: "sysctl net.core.bpf_jit_enable=1, then `socklb detach` and `socklb attach`")
-      : Finding("kernel", .ok, "programs are compiled for this processor")
   }
 
   private static var capabilities: Finding {

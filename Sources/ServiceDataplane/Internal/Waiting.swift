@@ -30,6 +30,11 @@ public final class Waiting {
     return state == 0 ? .nothing : .end
   }
 
+  /// The same, whatever becomes of standard output.
+  public func waitForSignal(milliseconds: Int) {
+    if ck_wait(signals, -1, 0, Int32(milliseconds)) & 1 != 0 { noteSignal() }
+  }
+
   private func noteSignal() {
     var information = [UInt8](repeating: 0, count: 128)
     let size = information.count

@@ -44,6 +44,8 @@ public final class TraceReader {
   public private(set) var isCutOff = false
   /// Nothing is known by the name of the filter now.
   public private(set) var meansNothing = false
+  /// CLOCK_MONOTONIC from which on it is known what becomes of connections: loading takes its time.
+  public private(set) var watchesSince: UInt64 = 0
   private var hasStopped = false
   private var places: TracePlaces
 
@@ -84,6 +86,7 @@ public final class TraceReader {
       throw error
     }
     note(wanted)
+    watchesSince = Clock.monotonicNanoseconds
     // Loading took its time.
     _ = try renew()
   }

@@ -51,14 +51,45 @@ public struct ServiceDescription: Sendable {
     counters: [ServicePortName: ServiceCounters] = [:]
   ) {
     guard let service = known[ObjectID(kind: .service, name: name)]?.service else { return nil }
+    self.init(service, Surroundings(known, options), counters)
+  }
+
+  /// Every known Service, sorted by name: what they have in common is computed once.
+  public static func all(
+    in known: KnownObjects, options: CompileOptions = CompileOptions(),
+    counters: [ServicePortName: ServiceCounters] = [:]
+  ) -> [ServiceDescription] {
+    let surroundings = Surroundings(known, options)
+    return surroundings.index.services.sorted { $0.meta.name < $1.meta.name }
+      .map { ServiceDescription($0, surroundings, counters) }
+  }
+
+  /// What a Service is seen against.
+  private struct Surroundings {
+    let index: ObjectIndex
+    let options: CompileOptions
+    let node: NodeIdentity
+    let table: ServiceTable
+
+    init(_ known: KnownObjects, _ options: CompileOptions) {
+      index = ObjectIndex(known)
+      self.options = options
+      node = options.node.resolved(in: known)
+      table = TableCompiler(options: options).compile(known).table
+    }
+  }
+
+  private init(
+    _ service: Service, _ around: Surroundings, _ counters: [ServicePortName: ServiceCounters]
+  ) {
     self.service = service
+    let (options, node) = (around.options, around.node)
     // What is wrong with annotations apply has said.
     var diagnostics: [Diagnostic] = []
     let chosen = ServiceOptions(of: service, options, &diagnostics)
     (algorithm, udpChoice, termination) = (chosen.algorithm, chosen.udpChoice, chosen.termination)
     unserved = service.reasonAgainstFrontends
-    let source = ObjectIndex(known).source(for: service)
-    let node = options.node.resolved(in: known)
+    let source = around.index.source(for: service)
     ports = service.ports.map { port in
       ServicePort(
         name: port.name, transport: port.transport, port: port.port,
@@ -66,14 +97,14 @@ public struct ServiceDescription: Sendable {
         nodePort: service.nodePort(of: port),
         endpoints: service.readyEndpoints(of: port, source, node),
         counters: counters[
-          ServicePortName(service: name, port: port.name, transport: port.transport)]
+          ServicePortName(
+            service: service.meta.name, port: port.name, transport: port.transport)]
           ?? ServiceCounters())
     }
     if service.isSkipped { return }
     var builder = TableBuilder(node: node, options: options, serviceCount: 1, isExplained: true)
     builder.add(service, source)
-    groups = ServiceDescription.groups(
-      builder, TableCompiler(options: options).compile(known).table)
+    groups = ServiceDescription.groups(builder, around.table)
   }
 
   /// The claims of the Service by where they lead, in the order of `spec.ports`; `table` tells

@@ -44,6 +44,8 @@ struct Dump: ParsableCommand {
     help: ArgumentHelp("Of sockets: only those that this process has open.", valueName: "pid"))
   var pid: [UInt32] = []
 
+  @OptionGroup var watching: WatchOptions
+
   func validate() throws {
     if view != .sockets, !service.isEmpty || !backend.isEmpty || !pid.isEmpty {
       throw ValidationError("--service, --backend and --pid are for `dump sockets`")
@@ -69,53 +71,48 @@ struct Dump: ParsableCommand {
 
   func run() throws {
     try common.run {
-      if view == .sockets {
-        try dumpSockets()
-        return
-      }
-      if view == .affinity {
-        try dumpAffinity()
-        return
-      }
-      guard let tableView = DumpView(rawValue: view.rawValue) else {
-        let state = common.stateDirectory
-        let (known, bytes) = try KnownStore.load(state)
-        if bytes == nil, Dataplane.isAttached(pin: common.pin) {
-          try state.checkOwner(of: Dataplane(reading: common.pin))
-        }
-        try Output.data(known.manifests(as: output))
-        return
-      }
-      let (_, snapshot) = try Dataplane.readSnapshot(
-        at: common.pin, withCounters: view == .counters || view == .all)
-      snapshot.sayIfInconsistent()
-      let dump = TableDump(snapshot.table, counters: snapshot.counters)
-      try Output.data(dump.render(tableView, as: output))
+      _ = try watching.print { (try bytes(), ()) }
     }
   }
 
+  private func bytes() throws -> [UInt8] {
+    if view == .sockets { return try sockets() }
+    if view == .affinity { return try affinity() }
+    guard let tableView = DumpView(rawValue: view.rawValue) else {
+      let state = common.stateDirectory
+      let (known, bytes) = try KnownStore.load(state)
+      if bytes == nil, Dataplane.isAttached(pin: common.pin) {
+        try state.checkOwner(of: Dataplane(reading: common.pin))
+      }
+      return known.manifests(as: output)
+    }
+    let (_, snapshot) = try Dataplane.readSnapshot(
+      at: common.pin, withCounters: view == .counters || view == .all)
+    snapshot.sayIfInconsistent()
+    return TableDump(snapshot.table, counters: snapshot.counters).render(tableView, as: output)
+  }
+
   /// Who uses services now.
-  private func dumpSockets() throws {
+  private func sockets() throws -> [UInt8] {
     try Capabilities.checkIterators()
     let dataplane = try Dataplane(pin: common.pin)
     try dataplane.checkLayout()
     let (sockets, snapshot) = try dataplane.readSockets()
     snapshot.sayIfInconsistent()
-    try Output.data(sockets.filtered(filter()).render(as: output))
+    return sockets.filtered(try filter()).render(as: output)
   }
 
   /// Who is held to which backend by session affinity.
-  private func dumpAffinity() throws {
+  private func affinity() throws -> [UInt8] {
     let tables = try Dataplane(reading: common.pin).tables
     let entries = try tables.readAffinity(tables.readStates())
     if output == .text {
-      for entry in entries {
-        try Output.line(
-          "\(entry.service) client=\(entry.isCgroup ? "cgroup" : "netns"):\(entry.client) "
-            + "backend=\(entry.backend?.description ?? "-") age=\(entry.age)s "
-            + "left=\(entry.timeLeft)s")
+      let lines = entries.map { entry in
+        "\(entry.service) client=\(entry.isCgroup ? "cgroup" : "netns"):\(entry.client) "
+          + "backend=\(entry.backend?.description ?? "-") age=\(entry.age)s "
+          + "left=\(entry.timeLeft)s\n"
       }
-      return
+      return Array(lines.joined().utf8)
     }
     let facts = Facts.members([
       (
@@ -135,6 +132,6 @@ struct Dump: ParsableCommand {
           })
       )
     ])
-    try Output.line(output == .json ? facts.json : facts.yaml)
+    return Array(((output == .json ? facts.json : facts.yaml) + "\n").utf8)
   }
 }

@@ -69,6 +69,9 @@ struct HistoryRows {
       .joined(separator: ", ")
   }
 
+  /// For a report.
+  var changes: [ReportPage.Change] { entries.map { .init(entry: $0.entry, state: $0.state) } }
+
   func text(isWide: Bool) -> [UInt8] {
     let now = UTCTime(seconds: WallClock.seconds)
     var table: [[String]] = [

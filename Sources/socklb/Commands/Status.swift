@@ -17,22 +17,37 @@ struct Status: ParsableCommand {
   @Option(name: .shortAndLong, help: "text, json or yaml.")
   var output: DumpFormat = .text
 
+  @OptionGroup var watching: WatchOptions
+
   func run() throws {
     try common.run {
-      let (dataplane, snapshot) = try Dataplane.readSnapshot(at: common.pin, withCounters: true)
-      let report = StatusReport(
-        common: common, dataplane: dataplane, attached: try Attached(dataplane),
-        snapshot: snapshot,
-        termination: dataplane.terminationWay(),
-        sockets: try dataplane.tables.socketUse(),
-        limits: Limits((try? common.stateDirectory.readSettings()) ?? [:]).capacities)
-      report.snapshot.sayIfInconsistent()
-      switch output {
-      case .text: try Output.data(Array(report.text.utf8))
-      case .json: try Output.line(report.facts.json)
-      case .yaml: try Output.data(Array(report.facts.yaml.utf8))
+      let report = try watching.print {
+        let report = try StatusReport.read(common)
+        report.snapshot.sayIfInconsistent()
+        return (render(report), report)
       }
-      if !report.isHealthy { throw Exit.failure }
+      // Who has watched has seen it.
+      if let report, !report.isHealthy { throw Exit.failure }
     }
+  }
+
+  private func render(_ report: StatusReport) -> [UInt8] {
+    switch output {
+    case .text: Array(report.text(.standardOutput).utf8)
+    case .json: Array((report.facts.json + "\n").utf8)
+    case .yaml: Array(report.facts.yaml.utf8)
+    }
+  }
+}
+
+extension StatusReport {
+  static func read(_ common: CommonOptions) throws(DataplaneError) -> StatusReport {
+    let (dataplane, snapshot) = try Dataplane.readSnapshot(at: common.pin, withCounters: true)
+    return StatusReport(
+      common: common, dataplane: dataplane, attached: try Attached(dataplane),
+      snapshot: snapshot,
+      termination: dataplane.terminationWay(),
+      sockets: try dataplane.tables.socketUse(),
+      limits: Limits((try? common.stateDirectory.readSettings()) ?? [:]).capacities)
   }
 }

@@ -21,18 +21,13 @@ struct Verify: ParsableCommand {
   @Option(name: .shortAndLong, help: "text, json or yaml.")
   var output: DumpFormat = .text
 
-  private struct Outcome {
-    var drifts: [Drift]
-    var image: KernelTables.Image
-  }
-
   func run() throws {
     try common.run {
       if repair { try Capabilities.checkWriting() }
       let dataplane = try Dataplane(pin: common.pin)
       try dataplane.checkLayout()
       try common.stateDirectory.checkOwner(of: dataplane)
-      let found = try compare(dataplane)
+      let found = try DriftCheck(dataplane, common.stateDirectory)
       if !found.image.isConsistent {
         Output.message("warning: a writer was at work all the time, or was killed at work")
       }
@@ -43,40 +38,8 @@ struct Verify: ParsableCommand {
     }
   }
 
-  /// What differs, at one point in time: neither maps nor state changed meanwhile, and no change
-  /// was half made.
-  private func compare(_ dataplane: Dataplane) throws -> Outcome {
-    let state = common.stateDirectory
-    var seen: (StateDirectory.ObjectsOnDisk?, [String: String])?
-    var table: ServiceTable?
-    let image = try dataplane.tables.readImage { () throws(DataplaneError) in
-      let now = (try state.objectsOnDisk(), try state.readSettings())
-      let isPending = try state.readPending() != nil
-      let isSettled = !isPending && seen.map { $0 == now } == true
-      if !isSettled || table == nil {
-        seen = now
-        table = try Recomputed(state).table
-      }
-      return isSettled
-    }
-    let wanted = try table ?? Recomputed(state).table
-    var drifts = MapCheck.drift(of: image.maps, from: wanted)
-    if let pending = try state.readPending(), !image.isConsistent {
-      drifts.insert(
-        Drift(
-          map: "state", object: "\(pending.entry.command)", found: "a change that was begun",
-          expected: "none: its writer is at work, or was killed"), at: 0)
-    }
-    drifts += try dataplane.missingHooks().map {
-      Drift(
-        map: "programs", object: "-", found: $0,
-        expected: "every hook: `socklb attach` attaches what is missing")
-    }
-    return Outcome(drifts: drifts, image: image)
-  }
-
   /// - Returns: what is left.
-  private func mend() throws -> Outcome {
+  private func mend() throws -> DriftCheck {
     // It finishes a change that was interrupted.
     let session = try WriteSession(common)
     defer { withExtendedLifetime(session.lock) {} }
@@ -85,10 +48,10 @@ struct Verify: ParsableCommand {
     _ = try session.dataplane.tables.refreshSources(for: table)
     let ended = try session.dataplane.endLostSockets()
     for line in ended.lines + ended.warnings { Output.message(line) }
-    return try compare(session.dataplane)
+    return try DriftCheck(session.dataplane, common.stateDirectory)
   }
 
-  private func say(_ found: Outcome, left: [Drift]) throws {
+  private func say(_ found: DriftCheck, left: [Drift]) throws {
     let repaired = repair && left.isEmpty && !found.drifts.isEmpty
     guard output == .text else {
       let facts = Facts.members([
@@ -104,23 +67,16 @@ struct Verify: ParsableCommand {
       }
       return
     }
+    let style = Style.standardOutput
     var lines = found.drifts.map(\.description)
     lines.append(
       found.drifts.isEmpty
-        ? "no difference" : "\(found.drifts.count) difference\(found.drifts.count == 1 ? "" : "s")")
+        ? style.good("no difference")
+        : style.bad("\(found.drifts.count) difference\(found.drifts.count == 1 ? "" : "s")"))
     if repair && !found.drifts.isEmpty {
       lines += left.map { "left: \($0)" }
-      lines.append(left.isEmpty ? "repaired" : "\(left.count) left")
+      lines.append(left.isEmpty ? style.good("repaired") : style.bad("\(left.count) left"))
     }
     try Output.data(Array(lines.map { $0 + "\n" }.joined().utf8))
-  }
-}
-
-extension Drift {
-  var facts: Facts {
-    .members([
-      ("map", .text(map)), ("object", .text(object)), ("found", .text(found)),
-      ("expected", .text(expected)),
-    ])
   }
 }

@@ -10,10 +10,17 @@ struct DoctorReport {
     findings.count { $0.verdict == verdict }
   }
 
-  var text: String {
+  func text(_ style: Style) -> String {
     var lines: [String] = []
     for finding in findings {
-      lines.append("\(pad(word(finding.verdict), 9))\(pad(finding.check, 13))\(finding.message)")
+      let verdict = pad(word(finding.verdict), 9)
+      let painted =
+        switch finding.verdict {
+        case .ok: style.good(verdict)
+        case .warning: style.warning(verdict)
+        case .failure: style.bad(verdict)
+        }
+      lines.append("\(painted)\(pad(finding.check, 13))\(finding.message)")
       if let remedy = finding.remedy { lines.append(pad("", 22) + "-> \(remedy)") }
     }
     lines.append(

@@ -57,14 +57,15 @@ struct StatusReport {
     return result
   }
 
-  var text: String {
+  func text(_ style: Style) -> String {
     var lines = [
       "socklb      \(Socklb.version), table layout \(dataplane.tables.layoutVersion)",
       "pinned at   \(dataplane.pin), generation \(dataplane.tables.generation / 2)",
       "state       \(common.state)",
     ]
     for cgroup in cgroups {
-      let state = cgroup.isLive ? "" : "  DEAD: detached, or the cgroup is gone"
+      let state =
+        cgroup.isLive ? "" : "  " + style.bad("DEAD") + ": detached, or the cgroup is gone"
       lines.append("cgroup      \(cgroup.place) (id \(cgroup.id))\(state)")
       for hook in cgroup.hooks {
         lines.append(
@@ -73,7 +74,9 @@ struct StatusReport {
     }
     lines.append("effective   \(attached.summary)")
     for problem in problems {
-      lines.append("PROBLEM     \(problem); run `socklb attach`, or `socklb doctor` to know more")
+      lines.append(
+        style.bad("PROBLEM")
+          + "     \(problem); run `socklb attach`, or `socklb doctor` to know more")
     }
     for fill in fills {
       let room = fill.room

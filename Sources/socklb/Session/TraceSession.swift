@@ -83,7 +83,7 @@ struct TraceSession: ~Copyable {
       { outcome, decision, time in lines.append(join.add(outcome, of: decision, at: time)) })
     let reader = reader
     lines += join.expire(before: Waiting.now &- TraceJoin.patience) { decision in
-      reader.losses.outcomes > 0
+      reader.losses.outcomes > 0 || decision.time < reader.watchesSince
         ? nil : TraceOutcome(reader.isConnecting(decision) ? .connecting : .notSent)
     }
     swap(&join, &self.join)
@@ -180,7 +180,8 @@ struct TraceSession: ~Copyable {
         join.expire(before: .max) { decision in
           if reader.isConnecting(decision) { return TraceOutcome(.connecting) }
           // It may be about to send one.
-          return decision.time < old ? TraceOutcome(.notSent) : nil
+          return decision.time < old && decision.time >= reader.watchesSince
+            ? TraceOutcome(.notSent) : nil
         })
     }
     let losses = reader.losses

@@ -1,0 +1,16 @@
+# shellcheck shell=bash disable=SC2154 # from checks.sh
+# For test-cli.sh: what `report`, `doctor --bundle` and --watch promise where nothing is attached.
+check "a report to nowhere" 64 '-o FILE' report "${place[@]}"
+check "an observation of no duration" 64 '500ms' report -o - --observe 10 "${place[@]}"
+check "a watch of no duration" 64 '500ms' status --every 10 "${place[@]}"
+check "report, not attached" 0 'No Service is known' report -o - "${place[@]}"
+if python3 "$(dirname "$0")/debugging/check_page.py" "$work/out" >"$work/all"; then
+	ok "a report of nothing is a whole page"
+else
+	bad "a report of nothing is a whole page"
+fi
+check "a report where nobody may write" 74 'writing' report -o /no/such/directory/page.html "${place[@]}"
+check "a bundle without anything" 1 'wrote' doctor --bundle bundle.tar.gz "${place[@]}"
+if tar tzf "$work/bundle.tar.gz" | grep -q README.txt; then ok "it is an archive"; else bad "it is an archive"; fi
+if [ "$(stat -c %a "$work/bundle.tar.gz")" = 600 ]; then ok "it is private"; else bad "it is private"; fi
+rm -f "$work/bundle.tar.gz"
