@@ -31,11 +31,7 @@ for command in $commands; do
 		if grep -q -- "$option" "$work/out"; then ok "$command has $option"; else bad "$command has $option"; fi
 	done
 	arguments=()
-	case $command in
-	delete | describe) arguments=(service web) ;;
-	report) arguments=(-o -) ;;
-	explain) arguments=(web) ;;
-	esac
+	case $command in delete | describe) arguments=(service web) ;; explain) arguments=(web) ;; report) arguments=(-o -) ;; esac
 	check "socklb $command, unknown option" 64 unknown-option "$command" "${arguments[@]}" --unknown-option
 	check "socklb $command, relative --pin" 64 'absolute path' "$command" --pin here
 done
