@@ -49,6 +49,8 @@ private func findsAll(_ variant: Variant, _ sandbox: Sandbox) throws {
     guard let key = try served(variant, [port]).first?.key else { continue }
     let ways = keys.ways(for: key)
     guard ways.count == 16, bucket == nil || bucket == ways.prefix(8) else { continue }
+    // Of the key that is there already it takes no way.
+    guard ways.allSatisfy({ keys.words[$0] == 0 }) else { continue }
     bucket = ways.prefix(8)
     ports.append(port)
   }

@@ -55,7 +55,18 @@ extension Machine {
 
   private static func lookAtNFTables(_ result: inout OtherProxy) {
     // To ask for what is a module and not loaded would load it.
-    guard Files.exists("/sys/module/nf_tables") || !Files.exists("/proc/modules") else { return }
+    if !Files.exists("/sys/module/nf_tables") && Files.exists("/proc/modules") {
+      // What is built in has a directory only if it has parameters.
+      let list = "/lib/modules/\(Host.kernelRelease)/modules.builtin"
+      guard let builtIn = try? Files.read(list) else {
+        result.obstacles.append(
+          .init(
+            "rules of nftables: \(list) does not say whether the kernel has them built in",
+            remedy: look("nft list ruleset")))
+        return
+      }
+      guard String(decoding: builtIn, as: UTF8.self).contains("/nf_tables.ko") else { return }
+    }
     for (chains, command) in [(false, "nft list tables"), (true, "nft list chains | grep KUBE-")] {
       switch Netfilter.nftables(chains: chains) {
       case .success(let names):

@@ -58,7 +58,10 @@ extension Dataplane {
         repeat {
           snapshot = try tables.readSnapshot()
           answers = []
-          for key in target.keys(in: snapshot.states) {
+          let keys = target.keys(in: snapshot.states)
+          // Of a Service of both families a bound socket can use one.
+          let usable = keys.filter { bound == nil || $0.address.family == bound?.family }
+          for key in usable.isEmpty ? keys : usable {
             let question = ExplainQuestion(
               key: key, namespace: client.namespace, cgroup: client.cgroupID, bound: bound,
               seed: seed ?? 0)

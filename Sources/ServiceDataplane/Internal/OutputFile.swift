@@ -34,6 +34,8 @@ public enum OutputFile {
     let mode: mode_t = readers == .owner ? 0o600 : 0o666
     let fd = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
     guard fd >= 0 else { throw .failed("writing \(path)", errno: errno) }
+    // Whom somebody has kept from reading it before is kept from reading it.
+    if exists && readers == .others { _ = fchmod(fd, info.st_mode & 0o666) }
     do throws(DataplaneError) {
       defer { Files.close(fd) }
       try writeAll(bytes, to: fd, path)

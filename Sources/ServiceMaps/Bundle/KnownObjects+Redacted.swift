@@ -41,19 +41,69 @@ private struct Redactor {
   /// What is written in the place of a value that is not known.
   private static let mark = "redacted"
 
-  /// Members below `spec` of a Pod, and elements of its containers, that socklb reads.
-  private static let podSpec: Set<String> = [
-    "containers", "initContainers", "nodeName", "hostNetwork", "subdomain", "hostname",
+  /// What may stay, by kind and by where it is; indexes of lists are not in paths. All that is below
+  /// a path that is not here is left out, but for what is below `open`.
+  private static let harmless: [ObjectKind: [String: Set<String>]] = [
+    .service: [
+      "spec": [
+        "type", "clusterIP", "clusterIPs", "ports", "selector", "externalIPs", "externalName",
+        "sessionAffinity", "sessionAffinityConfig", "internalTrafficPolicy",
+        "externalTrafficPolicy", "trafficDistribution", "loadBalancerIP",
+        "loadBalancerSourceRanges", "loadBalancerClass", "healthCheckNodePort", "ipFamilies",
+        "ipFamilyPolicy", "publishNotReadyAddresses", "allocateLoadBalancerNodePorts",
+      ],
+      "spec.ports": ["name", "port", "targetPort", "protocol", "nodePort", "appProtocol"],
+      "spec.sessionAffinityConfig": ["clientIP"],
+      "spec.sessionAffinityConfig.clientIP": ["timeoutSeconds"],
+      "status": ["loadBalancer"],
+      "status.loadBalancer": ["ingress"],
+      "status.loadBalancer.ingress": ["ip", "ipMode", "hostname"],
+    ],
+    .endpoints: [
+      "subsets": ["addresses", "notReadyAddresses", "ports"],
+      "subsets.addresses": address, "subsets.notReadyAddresses": address,
+      "subsets.addresses.targetRef": reference, "subsets.notReadyAddresses.targetRef": reference,
+      "subsets.ports": port,
+    ],
+    .endpointSlice: [
+      "endpoints": [
+        "addresses", "conditions", "hints", "hostname", "nodeName", "targetRef", "zone",
+        "topology", "deprecatedTopology",
+      ],
+      "endpoints.conditions": ["ready", "serving", "terminating"],
+      "endpoints.hints": ["forNodes", "forZones"],
+      "endpoints.hints.forNodes": ["name"], "endpoints.hints.forZones": ["name"],
+      "endpoints.targetRef": reference,
+      "ports": port,
+    ],
+    .node: ["status": ["addresses"], "status.addresses": ["type", "address"]],
+    .pod: [
+      "spec": [
+        "containers", "initContainers", "nodeName", "hostNetwork", "subdomain", "hostname",
+      ],
+      "spec.containers": container, "spec.initContainers": container,
+      "spec.containers.ports": containerPort, "spec.initContainers.ports": containerPort,
+      "status": ["phase", "podIP", "podIPs", "hostIP", "hostIPs", "conditions"],
+      "status.podIPs": ["ip"], "status.hostIPs": ["ip"],
+      "status.conditions": ["type", "status"],
+    ],
   ]
+  private static let address: Set<String> = ["ip", "hostname", "nodeName", "targetRef"]
+  private static let reference: Set<String> = ["kind", "name", "namespace"]
+  private static let port: Set<String> = ["name", "port", "protocol", "appProtocol"]
   private static let container: Set<String> = ["name", "ports", "restartPolicy"]
-  private static let podStatus: Set<String> = [
-    "phase", "podIP", "podIPs", "hostIP", "hostIPs", "conditions",
+  private static let containerPort: Set<String> = [
+    "name", "containerPort", "hostPort", "hostIP", "protocol",
+  ]
+  /// Below these everything is a name that somebody chose.
+  private static let open: Set<String> = [
+    "metadata.labels", "metadata.ownerReferences", "spec.selector", "endpoints.topology",
+    "endpoints.deprecatedTopology",
   ]
   private static let top: Set<String> = [
     "apiVersion", "kind", "metadata", "spec", "status", "subsets", "addressType", "endpoints",
     "ports",
   ]
-  private static let condition: Set<String> = ["type", "status"]
   private static let metadata: Set<String> = [
     "name", "namespace", "labels", "annotations", "deletionTimestamp", "generateName", "uid",
     "creationTimestamp", "resourceVersion", "generation", "ownerReferences",
@@ -89,28 +139,21 @@ private struct Redactor {
     }
   }
 
-  /// Indexes of lists are not in paths.
   private static func isHarmless(_ key: String, at path: [String], _ kind: ObjectKind) -> Bool {
     switch path {
     case []: top.contains(key)
     case ["metadata"]: metadata.contains(key)
     case ["metadata", "annotations"]: isRead(annotation: key)
-    default: kind == .pod ? isHarmlessInPod(key, at: path) : true
+    default: isHarmless(key, below: path.joined(separator: "."), kind)
     }
+  }
+
+  private static func isHarmless(_ key: String, below path: String, _ kind: ObjectKind) -> Bool {
+    open.contains(path) || harmless[kind]?[path]?.contains(key) == true
   }
 
   /// The annotations that decide something here.
   static func isRead(annotation: String) -> Bool {
     annotation.hasPrefix("socklb.io/")
-  }
-
-  private static func isHarmlessInPod(_ key: String, at path: [String]) -> Bool {
-    switch path {
-    case ["spec"]: podSpec.contains(key)
-    case ["spec", "containers"], ["spec", "initContainers"]: container.contains(key)
-    case ["status"]: podStatus.contains(key)
-    case ["status", "conditions"]: condition.contains(key)
-    default: true
-    }
   }
 }

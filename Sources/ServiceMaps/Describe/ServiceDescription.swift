@@ -65,7 +65,7 @@ public struct ServiceDescription: Sendable {
   }
 
   /// What a Service is seen against.
-  private struct Surroundings {
+  struct Surroundings {
     let index: ObjectIndex
     let options: CompileOptions
     let node: NodeIdentity
@@ -79,8 +79,9 @@ public struct ServiceDescription: Sendable {
     }
   }
 
-  private init(
-    _ service: Service, _ around: Surroundings, _ counters: [ServicePortName: ServiceCounters]
+  init(
+    _ service: Service, _ around: Surroundings,
+    _ counters: [ServicePortName: ServiceCounters] = [:]
   ) {
     self.service = service
     let (options, node) = (around.options, around.node)

@@ -39,7 +39,8 @@ public struct ClockFacts: Sendable, Hashable {
           remedy: "the machine was restored from a snapshot: `socklb detach` and `socklb attach` "
             + "begin anew"))
     }
-    if sinceBoot < monotonic {
+    // In a time namespace each has an offset of its own.
+    if offset == 0, sinceBoot < monotonic {
       result.append(
         Finding(
           "clock", .failure, "CLOCK_BOOTTIME is behind CLOCK_MONOTONIC",

@@ -146,6 +146,8 @@ public final class ExplainedObjects {
   let known: KnownObjects
   private let options: CompileOptions
   private var descriptions: [NamespacedName: ServiceDescription?] = [:]
+  /// What an address has of many Services takes one compilation.
+  private lazy var surroundings = ServiceDescription.Surroundings(known, options)
 
   public init(_ known: KnownObjects, _ options: CompileOptions) {
     self.known = known
@@ -154,7 +156,9 @@ public final class ExplainedObjects {
 
   public func description(of service: NamespacedName) -> ServiceDescription? {
     if let found = descriptions[service] { return found }
-    let made = ServiceDescription(service, in: known, options: options)
+    let made = known[ObjectID(kind: .service, name: service)]?.service.map {
+      ServiceDescription($0, surroundings)
+    }
     descriptions.updateValue(made, forKey: service)
     return made
   }

@@ -159,6 +159,10 @@ public struct ServiceTable: Hashable, Sendable {
   ) {
     self.frontends = frontends.sorted { $0.key < $1.key }
     self.guardedAddresses = guardedAddresses.sorted()
+    // Each once.
+    if zip(self.guardedAddresses, self.guardedAddresses.dropFirst()).contains(where: ==) {
+      self.guardedAddresses = Set(guardedAddresses).sorted()
+    }
     self.keptEndpoints = keptEndpoints.sorted()
   }
 }

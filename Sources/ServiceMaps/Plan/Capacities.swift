@@ -30,7 +30,7 @@ public struct Capacities: Hashable, Sendable, CustomStringConvertible {
   /// At least twice of what is too small for `demand`, and some more than it takes.
   fileprivate func grown(to demand: Capacities, within limits: Capacities) -> Capacities {
     func size(_ room: Int, _ demand: Int, _ limit: Int) -> Int {
-      demand <= room ? room : max(room, min(limit, max(2 * room, demand + demand / 32)))
+      demand <= room ? room : max(room, min(limit, max(2 * room, demand + demand / 64)))
     }
     return Capacities(
       services: size(services, demand.services, limits.services),
@@ -56,11 +56,11 @@ public struct Capacities: Hashable, Sendable, CustomStringConvertible {
   // period. So the maps have some more room than a table may take at rest.
 
   /// Service port ids that exist.
-  public var physicalServices: Int { services + services / 32 + 16 }
+  public var physicalServices: Int { services + services / 16 + 16 }
   /// Lists that exist; a table has at most one per frontend.
-  public var physicalLists: Int { frontends + frontends / 32 + 16 }
+  public var physicalLists: Int { frontends + frontends / 16 + 16 }
   /// Slots and endpoint ids that exist.
-  public var physicalBackends: Int { backends + backends / 32 + 1024 }
+  public var physicalBackends: Int { backends + backends / 16 + 1024 }
   /// Endpoints that may be kept. Few are at a time, and a hash has its buckets allocated whole, so
   /// this is not as many as there are slots; who keeps more than one of 32 gets larger maps.
   public var physicalKept: Int { physicalBackends / Self.backendsPerKept + 1024 }

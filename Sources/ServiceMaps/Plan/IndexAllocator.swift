@@ -26,10 +26,9 @@ struct IndexAllocator: Sendable {
     return UInt32(end)
   }
 
-  /// Indexes one behind the other that have never been handed out; nil when there are others, which
-  /// go first.
-  mutating func allocateUntouched(_ count: Int) -> Range<UInt32>? {
-    guard holes.isEmpty, end + count <= limit else { return nil }
+  /// Indexes one behind the other, none below `floor`; nil when there are others, which go first.
+  mutating func allocate(_ count: Int, notBelow floor: Int) -> Range<UInt32>? {
+    guard holes.isEmpty, end >= floor, end + count <= limit else { return nil }
     defer { end += count }
     return UInt32(end)..<UInt32(end + count)
   }

@@ -392,8 +392,10 @@ public struct Planner {
     _ backends: [Backend], at base: UInt32, _ service: UInt32, known: inout [Backend: Slot]?
   ) -> Bool {
     if backends.isEmpty { return true }
-    if known == nil, let ids = room.endpoints.allocateUntouched(backends.count),
-      Int(ids.lowerBound) >= old.endpoints.count
+    // Ids that have never been in use. Those that have are handed out first, so that there is never
+    // a long run of untouched ones between others: readers take it for the end.
+    if known == nil,
+      let ids = room.endpoints.allocate(backends.count, notBelow: old.endpoints.count)
     {
       let record = EndpointRecord(generation: 1, service: service)
       plan.newEndpoints.append(.init(ids: ids, record: record))

@@ -52,7 +52,7 @@ enum Observation {
 
     let start = Waiting.now
     var renewed = start
-    while Waiting.now &- start < nanoseconds, waiting.signalCount == 0 {
+    observing: while Waiting.now &- start < nanoseconds, waiting.signalCount == 0 {
       let hasMore = try take()
       let now = Waiting.now
       if now &- renewed >= 500_000_000 {
@@ -64,15 +64,12 @@ enum Observation {
           Output.message("warning: this process was held up, and has not seen everything")
         case .over(let problem):
           Output.message("warning: the observation has ended: \(problem)")
-          observation.duration = now &- start
-          return observation
+          break observing
         }
       }
       let left = start &+ nanoseconds &- min(now, start &+ nanoseconds)
-      if !hasMore {
-        // Standard output is not written to meanwhile: that it is closed says nothing yet.
-        waiting.waitForSignal(milliseconds: min(20, Int(left / 1_000_000) + 1))
-      }
+      // Standard output is not written to meanwhile: that it is closed says nothing yet.
+      waiting.waitForSignal(milliseconds: hasMore ? 0 : min(20, Int(left / 1_000_000) + 1))
     }
     observation.duration = Waiting.now &- start
     reader.stop()

@@ -43,11 +43,15 @@ struct WatchOptions: ParsableArguments {
       let text = try make().text
       try Output.data(isTerminal ? Self.inPlace(text, isFirst: isFirst) : text)
       isFirst = false
-      while Waiting.now &- start < interval {
-        let left = (interval - (Waiting.now &- start)) / 1_000_000 + 1
+      // Once at least: signals are only looked at there.
+      var past: UInt64
+      repeat {
+        past = Waiting.now &- start
+        let left = past < interval ? (interval - past) / 1_000_000 + 1 : 0
         if waiting.wait(milliseconds: Int(min(left, 1000))) == .end { return nil }
         if waiting.signalCount > 0 { return nil }
-      }
+        past = Waiting.now &- start
+      } while past < interval
     }
   }
 

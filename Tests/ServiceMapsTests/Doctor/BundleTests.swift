@@ -59,8 +59,32 @@ import Testing
         kubectl.kubernetes.io/last-applied-configuration: '{"password":"hunter2"}'
         hunter2.example.com/x: "1"
       managedFields: [{manager: hunter2}]
-    spec: {clusterIP: 172.30.0.5, selector: {app: web}, ports: [{port: 80}]}
+    spec:
+      clusterIP: 172.30.0.5
+      selector: {app: web}
+      ports: [{port: 80, note: hunter2}]
+      invented: {tomorrow: hunter2}
+    status:
+      loadBalancer: {ingress: [{ip: 172.31.0.9, ports: [{error: hunter2}]}]}
+      conditions: [{type: Ready, status: "False", message: hunter2}]
     data: {password: hunter2}
+    ---
+    apiVersion: v1
+    kind: Node
+    metadata: {name: n1}
+    spec: {providerID: hunter2}
+    status:
+      addresses: [{type: InternalIP, address: 10.0.0.9}]
+      images: [{names: [registry/hunter2]}]
+      nodeInfo: {machineID: hunter2}
+      conditions: [{type: Ready, status: "True", message: hunter2}]
+    ---
+    apiVersion: discovery.k8s.io/v1
+    kind: EndpointSlice
+    metadata: {name: other-1, namespace: shop, labels: {kubernetes.io/service-name: other}}
+    addressType: IPv4
+    endpoints: [{addresses: [10.0.0.7], conditions: {ready: true, reason: hunter2}}]
+    ports: [{port: 80, note: hunter2}]
     ---
     apiVersion: v1
     kind: Pod

@@ -17,6 +17,9 @@ func checkSafety(of plan: FamilyPlan, in state: FamilyState) {
     #expect(state.endpoints[Int(write.id)].service == nil, "endpoint \(write.id) is in use")
     #expect(write.record.generation != state.endpoints[Int(write.id)].generation)
   }
+  // Readers take a long run of untouched ids for the end.
+  let untouched = plan.newEndpointWrites.map { Int($0.id) }.filter { $0 >= state.endpoints.count }
+  #expect(Set(untouched) == Set((0..<untouched.count).map { state.endpoints.count + $0 }))
   for write in plan.newLists { #expect(state.lists[write.list] == nil) }
   for write in plan.newFrontends { #expect(state.frontends[write.index] == nil) }
   for write in plan.services where write.isNew { #expect(state.services[write.id] == nil) }

@@ -116,6 +116,24 @@ import Testing
     #expect(plan.slots.flatMap(\.slots) == [kept[0], kept[2]])
   }
 
+  /// A generation never goes back: a socket may remember the id with any that it had.
+  @Test func ids_that_were_in_use_go_first_whatever_the_list_is_long() throws {
+    var state = FamilyState(family: .v4, capacities: roomy)
+    func serve(_ numbers: Range<Int>) throws -> [Slot] {
+      let frontend = Frontend(
+        key: clusterIP(1), kind: .clusterIP, service: serviceName(1), backends: numbers.map(backend)
+      )
+      _ = try reach(ServiceTable(frontends: numbers.isEmpty ? [] : [frontend]), from: &state)
+      return state.lists.keys.flatMap { state.slotsOfList($0) }.sorted { $0.endpoint < $1.endpoint }
+    }
+    #expect(try serve(1..<11).map(\.generation) == Array(repeating: 1, count: 10))
+    _ = try serve(1..<1)
+    let slots = try serve(100..<3100)
+    #expect(slots.map(\.endpoint) == Array(0..<3000))
+    #expect(slots.prefix(10).allSatisfy { $0.generation == 3 })
+    #expect(slots.dropFirst(10).allSatisfy { $0.generation == 1 })
+  }
+
   @Test func frontends_with_the_same_backends_share_a_list() throws {
     var state = FamilyState(family: .v4, capacities: roomy)
     let name = serviceName(1)
