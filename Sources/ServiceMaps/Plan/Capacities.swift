@@ -30,7 +30,7 @@ public struct Capacities: Hashable, Sendable, CustomStringConvertible {
   /// At least twice of what is too small for `demand`, and some more than it takes.
   fileprivate func grown(to demand: Capacities, within limits: Capacities) -> Capacities {
     func size(_ room: Int, _ demand: Int, _ limit: Int) -> Int {
-      demand <= room ? room : max(room, min(limit, max(2 * room, demand + demand / 64)))
+      demand <= room ? room : max(room, min(limit, max(2 * room, demand + demand / 128)))
     }
     return Capacities(
       services: size(services, demand.services, limits.services),
