@@ -25,7 +25,7 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 143' INT TERM HUP
-mkdir "$work/bin" "$work/state"
+mkdir "$work/bin"
 ln -s "$binary" "$work/bin/socklb"
 printf '127.0.0.1 localhost\n172.30.0.1 web.shop.svc\n' >"$work/hosts"
 
@@ -39,8 +39,8 @@ setpriv --pdeathsig KILL unshare --net --mount bash -euc '
 	[ "$(readlink /proc/self/ns/net)" != "$DEBUGGING_PARENT_NAMESPACE" ]
 	# The places that commands use when none is given, and names, for this mount namespace alone.
 	mount -t bpf bpf /sys/fs/bpf
-	mkdir -p /var/lib/socklb
-	mount --bind "$work/state" /var/lib/socklb
+	mount -t tmpfs tmpfs /var/lib
+	mkdir /var/lib/socklb
 	mount --bind "$work/hosts" /etc/hosts
 	ip link set lo up
 	for i in 1 2 3; do ip address add "10.0.0.$i/32" dev lo; done

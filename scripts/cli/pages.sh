@@ -9,6 +9,10 @@ if python3 "$(dirname "$0")/debugging/check_page.py" "$work/out" >"$work/all"; t
 else
 	bad "a report of nothing is a whole page"
 fi
+install -m 600 /dev/null "$work/page.html"
+check "a report over a private file" 0 'wrote' report -o page.html "${place[@]}"
+if [ "$(stat -c %a "$work/page.html")" = 600 ]; then ok "it stays private"; else bad "it stays private"; fi
+rm -f "$work/page.html"
 check "a report where nobody may write" 74 'writing' report -o /no/such/directory/page.html "${place[@]}"
 check "a bundle without anything" 1 'wrote' doctor --bundle bundle.tar.gz "${place[@]}"
 if tar tzf "$work/bundle.tar.gz" | grep -q README.txt; then ok "it is an archive"; else bad "it is an archive"; fi

@@ -13,8 +13,8 @@ extension ReportPage {
     }
     html.markup(
       """
-      <form id="tools" hidden><input type="search" id="find" placeholder="name, address, port, reason" \
-      aria-label="Filter"><select id="sort" aria-label="Sort"><option value="name">by name\
+      <form id="tools" hidden><label class="grow">Name, address, port or reason \
+      <input type="search" id="find"></label><select id="sort" aria-label="Sort"><option value="name">by name\
       <option value="t">most translated<option value="r">most refused<option value="s">most sockets\
       <option value="o">most left out</select>\
       <label><input type="checkbox" id="only"> with something to look at</label>\

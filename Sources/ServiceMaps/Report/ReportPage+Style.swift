@@ -59,7 +59,8 @@ extension ReportPage {
     form[hidden]{display:none}
     input[type=search],select{font:inherit;color:inherit;background:var(--back);\
     border:1px solid var(--line);border-radius:6px;padding:5px 9px}
-    input[type=search]{flex:1 1 220px;min-width:0}
+    .grow{flex:1 1 320px;display:flex;flex-wrap:wrap;gap:4px 8px;align-items:center}
+    input[type=search]{flex:1 1 160px;min-width:0}
     output{color:var(--soft);font-size:13px}
     .head,.s>summary{display:grid;gap:4px 14px;padding:7px 4px;\
     grid-template-columns:minmax(0,3fr) 112px minmax(0,3fr) 130px 100px 90px}

@@ -145,6 +145,9 @@ import Testing
     #expect(facts.findings.map(\.verdict) == [.warning])
     facts = ClockFacts(wall: 0, monotonic: 2, sinceBoot: 1)
     #expect(facts.findings.map(\.verdict) == [.failure])
+    // There each clock has an offset of its own.
+    facts.offset = 86_400
+    #expect(facts.findings.map(\.verdict) == [.warning])
   }
 
   // MARK: Clients

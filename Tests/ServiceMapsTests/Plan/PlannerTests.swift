@@ -134,6 +134,35 @@ import Testing
     #expect(slots.dropFirst(10).allSatisfy { $0.generation == 1 })
   }
 
+  /// Programs fetch early what has the index of the frontend.
+  @Test func a_cluster_ip_has_the_index_of_its_list_and_service_port() throws {
+    var state = FamilyState(family: .v4, capacities: roomy)
+    let frontends = (0..<50).flatMap { number in
+      // The node port comes first in the table.
+      let nodePort = FrontendKey(
+        address: IPAddress(v4: 0x0a00_0001), port: Port(30_000 + number)!, transport: .tcp)
+      return [(nodePort, FrontendKind.nodePort), (clusterIP(number), .clusterIP)].map {
+        Frontend(key: $0, kind: $1, service: serviceName(number), backends: [backend(number + 1)])
+      }
+    }
+    _ = try reach(ServiceTable(frontends: frontends), from: &state)
+    for (index, record) in state.frontends where record.kind == .clusterIP {
+      #expect(index == record.list && index == record.service)
+    }
+    #expect(state.lists.count == 50)
+  }
+
+  @Test func an_address_that_is_named_twice_is_guarded_once() throws {
+    var state = FamilyState(family: .v4, capacities: roomy)
+    let (one, other) = (IPAddress(v4: 1), IPAddress(v4: 2))
+    let both = ServiceTable(frontends: [], guardedAddresses: [one, other])
+    state.apply(try Planner.plan(from: state, to: both))
+    #expect(state.guards == [one, other])
+    let twice = ServiceTable(frontends: [], guardedAddresses: [one, one])
+    let plan = try Planner.plan(from: state, to: twice)
+    #expect(plan.insertGuards.isEmpty && plan.deleteGuards == [other])
+  }
+
   @Test func frontends_with_the_same_backends_share_a_list() throws {
     var state = FamilyState(family: .v4, capacities: roomy)
     let name = serviceName(1)
