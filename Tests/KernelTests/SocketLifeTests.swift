@@ -31,7 +31,7 @@ private func live(_ sandbox: Sandbox, _ variant: Variant, _ count: Int) throws {
   let udp = try Pods(variant, SK_UDP, 1...4)
   let vips = [1, 2].map { variant.vip($0) }
   let (empty, closed) = (variant.vip(3), variant.vip(4))
-  try sandbox.attach(
+  let dataplane = try sandbox.attach(
     try vips.enumerated().flatMap { number, vip in
       [
         try frontend(vip, .tcp, of: "test/s\(number)", portName: "t", tcp.places),
@@ -42,13 +42,13 @@ private func live(_ sandbox: Sandbox, _ variant: Variant, _ count: Int) throws {
       try frontend(empty, .udp, of: "test/empty", portName: "u", []),
       try frontend(closed, .tcp, of: "test/closed", [tcp.places[0]].map { Place($0.address, 9) }),
     ])
-  let before = try sandbox.socketEntries()
+  let entries = try SocketEntries(sandbox, dataplane, most: 4 * count)
   let lasting = try (0..<100).map { number in
     let socket = try Socket(variant, SK_UDP)
     try socket.connect(vips[number % 2])
     return socket
   }
-  try sandbox.checkEntries(before + 100, "with 100 sockets")
+  try entries.check(100, "with 100 sockets")
   var world = sk_world()
   world.family = variant.socketFamily
   world.vip = (sk_place(vips[0]), sk_place(vips[1]))
@@ -68,16 +68,16 @@ private func live(_ sandbox: Sandbox, _ variant: Variant, _ count: Int) throws {
   let names = (0..<32).filter { ways >> $0 & 1 == 1 }.map { String(cString: sk_way($0)) }
   try checkEqual(bad, 0, "of \(count) sockets, wrong: \(names)")
   print("\(count) sockets in \(sk_milliseconds() - start) ms")
-  try sandbox.checkEntries(before + 100, "after \(count) sockets that are closed")
+  try entries.check(100, "after \(count) sockets that are closed")
   for (number, socket) in lasting.enumerated() {
     try checkEqual(try socket.peerName, vips[number % 2], "getpeername of a socket that lasts")
   }
   // A process that is killed closes its sockets, too.
   let killed = try CallFailed.check(sk_hold(&world, 50), "a process with 50 sockets")
-  try sandbox.checkEntries(before + 150, "with a process that has 50")
+  try entries.check(150, "with a process that has 50")
   kill(killed, SIGKILL)
   _ = sk_wait_child(killed, 5000)
-  try sandbox.checkEntries(before + 100, "after it was killed")
+  try entries.check(100, "after it was killed")
 }
 
 extension sk_place {
@@ -96,13 +96,13 @@ private func reconnects(_ variant: Variant) -> [KernelTest] {
       let pods = try Pods(variant, type, 1...4)
       let vips = (1...6).map { variant.vip($0) }
       let transport: TransportProtocol = type == SK_UDP ? .udp : .tcp
-      try sandbox.attach(
+      let dataplane = try sandbox.attach(
         try vips.enumerated().map { number, vip in
           // Each two services share their backends.
           let places = Array(pods.places[(number % 2 * 2)...].prefix(2))
           return try frontend(vip, transport, of: "test/s\(number)", places)
         })
-      let before = try sandbox.socketEntries()
+      let entries = try SocketEntries(sandbox, dataplane)
       var socket: Socket? = try Socket(variant, type)
       // To services and to the pods behind them, by turns that repeat only after a long time.
       let places = vips + pods.places.map(pods.seen)
@@ -127,7 +127,7 @@ private func reconnects(_ variant: Variant) -> [KernelTest] {
         }
       }
       socket = nil
-      try sandbox.checkEntries(before, "after the socket is closed")
+      try entries.check(0, "after the socket is closed")
     }
   }
 }
@@ -153,7 +153,8 @@ private enum MPTCP {
           + Manifest.both("b", vip: other.canonical, [pods[1]])
         try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
         try sandbox.succeed(["apply", "-f", "-"], input: manifests)
-        let before = try sandbox.socketEntries()
+        let records = try SocketRecords(sandbox)
+        let before = records.cookies.count
         for round in 0..<20 {
           let client = try Socket(variant, SK_MPTCP)
           let (place, server) = round % 2 == 0 ? (vip, servers[0]) : (other, servers[1])
@@ -166,11 +167,11 @@ private enum MPTCP {
         }
         // Sockets of the kernel run no sock_release: what is left of them is swept by the next
         // writer.
-        for _ in 0..<20 where try sandbox.socketEntries() != before {
+        for _ in 0..<20 where records.cookies.count != before {
           try sandbox.succeed(["apply", "-f", "-"], input: manifests)
           sk_sleep(50)
         }
-        try checkEqual(try sandbox.socketEntries(), before, "entries after the sockets are closed")
+        try checkEqual(records.cookies.count, before, "entries after the sockets are closed")
       }
     }
   }
@@ -192,10 +193,10 @@ private let crowded: [KernelTest] = Variant.allCases.flatMap { variant in
 private func crowd(_ sandbox: Sandbox, _ variant: Variant, _ count: Int) throws {
   let pods = try Pods(variant, SK_UDP, 1...4)
   let vips = (1...7).map { variant.vip($0) }
-  try sandbox.attach(
+  let dataplane = try sandbox.attach(
     try vips.enumerated().map { try frontend($1, .udp, of: "test/s\($0)", pods.places) })
   defer { withExtendedLifetime(pods) {} }
-  let before = try sandbox.socketEntries()
+  let entries = try SocketEntries(sandbox, dataplane, most: 2 * count)
   // A process may open 20,000 files or so, and one address has ports for some 28,000.
   var members: [sk_crowd] = []
   for (number, vip) in vips.enumerated() {
@@ -224,5 +225,5 @@ private func crowd(_ sandbox: Sandbox, _ variant: Variant, _ count: Int) throws 
   for index in members.indices.dropFirst() { sk_crowd_end(&members[index]) }
   try checkEqual(sk_crowd_wrong_peers(&members[0]), 0, "wrong peers, after most have closed")
   sk_crowd_end(&members[0])
-  try sandbox.checkEntries(before, "all closed")
+  try entries.check(0, "all closed")
 }

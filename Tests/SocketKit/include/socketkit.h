@@ -160,6 +160,13 @@ void sk_slow_reset(struct sk_slow *slow);
 int sk_slow_started(const struct sk_slow *slow);
 int sk_slow_ended(const struct sk_slow *slow);
 
+/*
+ * releases.c: writes down which sockets of a cgroup the kernel runs sock_release programs for, up
+ * to `most`, as long as this process lives; returns what to ask, or -errno. Then 1, 0 or -errno.
+ */
+int sk_watch_releases(const char *cgroup, int most);
+int sk_was_released(int cookies, unsigned long long cookie);
+
 /* frozen_map.c: from now on every write to the map by a system call fails with EPERM. */
 int sk_freeze_map(int fd);
 
