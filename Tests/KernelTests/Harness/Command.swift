@@ -12,10 +12,13 @@ struct Outcome {
 
 extension Sandbox {
   /// Runs `socklb` with the sandbox's pin and state directories.
+  ///
+  /// - Parameter seconds: until it is taken for stuck. Emulated processors that share the machine with
+  ///   other work take half a minute for what is usually done in one second.
   @discardableResult
   func run(
     _ arguments: [String], input: String? = nil, pin: String? = nil, state: String? = nil,
-    by wrapper: [String] = [], seconds: Int = 30
+    by wrapper: [String] = [], seconds: Int = 120
   ) throws -> Outcome {
     var inputFile = "/dev/null"
     if let input {
