@@ -6,19 +6,12 @@
 #define _GNU_SOURCE
 #include "socketkit.h"
 
+#include "programs.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdint.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-static int bpf(int command, union bpf_attr *attr)
-{
-	int result = syscall(SYS_bpf, command, attr, sizeof(*attr));
-
-	return result < 0 ? -errno : result;
-}
 
 static int load(int cookies)
 {
@@ -42,30 +35,9 @@ static int load(int cookies)
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 1},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
-	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_CGROUP_SOCK,
-		.expected_attach_type = BPF_CGROUP_INET_SOCK_RELEASE,
-		.insns = (uintptr_t)program,
-		.insn_cnt = sizeof(program) / sizeof(*program),
-		.license = (uintptr_t) "GPL",
-	};
 
-	return bpf(BPF_PROG_LOAD, &attr);
-}
-
-static int attach(int program, const char *cgroup)
-{
-	union bpf_attr attr = {};
-	int link, directory = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (directory < 0)
-		return -errno;
-	attr.link_create.prog_fd = program;
-	attr.link_create.target_fd = directory;
-	attr.link_create.attach_type = BPF_CGROUP_INET_SOCK_RELEASE;
-	link = bpf(BPF_LINK_CREATE, &attr);
-	close(directory);
-	return link;
+	return sk_load_program(BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_RELEASE, program,
+			       sizeof(program) / sizeof(*program));
 }
 
 int sk_watch_releases(const char *cgroup, int most)
@@ -77,12 +49,13 @@ int sk_watch_releases(const char *cgroup, int most)
 		.max_entries = most,
 		.map_flags = BPF_F_NO_PREALLOC,
 	};
-	int cookies = bpf(BPF_MAP_CREATE, &attr), program, link;
+	int cookies = sk_bpf(BPF_MAP_CREATE, &attr), program, link;
 
 	if (cookies < 0)
 		return cookies;
 	program = load(cookies);
-	link = program < 0 ? program : attach(program, cgroup);
+	link = program < 0 ? program
+			   : sk_attach_program(program, cgroup, BPF_CGROUP_INET_SOCK_RELEASE);
 	if (program >= 0)
 		close(program);
 	if (link < 0)
@@ -99,7 +72,7 @@ int sk_was_released(int cookies, unsigned long long cookie)
 		.key = (uintptr_t)&cookie,
 		.value = (uintptr_t)&value,
 	};
-	int error = bpf(BPF_MAP_LOOKUP_ELEM, &attr);
+	int error = sk_bpf(BPF_MAP_LOOKUP_ELEM, &attr);
 
 	return error == -ENOENT ? 0 : error ?: 1;
 }

@@ -7,23 +7,16 @@
 #define _GNU_SOURCE
 #include "socketkit.h"
 
+#include "programs.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define COPIED (1 << 20)
-
-static int bpf(int command, union bpf_attr *attr)
-{
-	int result = syscall(SYS_bpf, command, attr, sizeof(*attr));
-
-	return result < 0 ? -errno : result;
-}
 
 static int make_array(int value_size, int flags)
 {
@@ -35,7 +28,7 @@ static int make_array(int value_size, int flags)
 		.map_flags = flags,
 	};
 
-	return bpf(BPF_MAP_CREATE, &attr);
+	return sk_bpf(BPF_MAP_CREATE, &attr);
 }
 
 static int load(int progress, int buffer, int rounds)
@@ -66,30 +59,9 @@ static int load(int progress, int buffer, int rounds)
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 1},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
-	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
-		.expected_attach_type = BPF_CGROUP_INET4_CONNECT,
-		.insns = (uintptr_t)program,
-		.insn_cnt = sizeof(program) / sizeof(*program),
-		.license = (uintptr_t) "GPL",
-	};
 
-	return bpf(BPF_PROG_LOAD, &attr);
-}
-
-static int attach(int program, const char *cgroup)
-{
-	union bpf_attr attr = {};
-	int link, directory = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (directory < 0)
-		return -errno;
-	attr.link_create.prog_fd = program;
-	attr.link_create.target_fd = directory;
-	attr.link_create.attach_type = BPF_CGROUP_INET4_CONNECT;
-	link = bpf(BPF_LINK_CREATE, &attr);
-	close(directory);
-	return link;
+	return sk_load_program(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT, program,
+			       sizeof(program) / sizeof(*program));
 }
 
 int sk_slow_start(struct sk_slow *slow, const char *cgroup, int rounds)
@@ -102,7 +74,7 @@ int sk_slow_start(struct sk_slow *slow, const char *cgroup, int rounds)
 	if (progress >= 0 && buffer >= 0)
 		program = load(progress, buffer, rounds);
 	if (program >= 0)
-		link = attach(program, cgroup);
+		link = sk_attach_program(program, cgroup, BPF_CGROUP_INET4_CONNECT);
 	if (link >= 0) {
 		slow->progress = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, progress, 0);
 		slow->link = link;
