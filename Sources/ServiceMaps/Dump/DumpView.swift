@@ -24,11 +24,18 @@ public struct ServiceCounters: Hashable, Sendable {
   public var refused: UInt64
   /// Those refused because of the source ranges.
   public var denied: UInt64
+  /// Of `translated`, what each backend that still serves was given since it began to. The rest went
+  /// to backends that are gone.
+  public var backends: [Backend: UInt64]
 
-  public init(translated: UInt64 = 0, refused: UInt64 = 0, denied: UInt64 = 0) {
+  public init(
+    translated: UInt64 = 0, refused: UInt64 = 0, denied: UInt64 = 0,
+    backends: [Backend: UInt64] = [:]
+  ) {
     self.translated = translated
     self.refused = refused
     self.denied = denied
+    self.backends = backends
   }
 }
 
