@@ -60,6 +60,16 @@ extension ServiceDescription {
       ("endpoints", .array(port.endpoints.map(value))),
       ("translated", .number(port.counters.translated)),
       ("refused", .number(port.counters.refused)),
+      (
+        "backends",
+        .array(
+          port.countedBackends.map { backend, translated in
+            .object([
+              ("address", .string("\(backend.address)")),
+              ("port", .number(UInt64(backend.port.number))), ("translated", .number(translated)),
+            ])
+          })
+      ),
     ])
   }
 

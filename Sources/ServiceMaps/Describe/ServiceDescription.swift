@@ -12,6 +12,14 @@ public struct ServiceDescription: Sendable {
     /// All that are ready, of both families, wherever they are; what kubectl shows.
     public var endpoints: [Backend]
     public var counters: ServiceCounters
+
+    /// All that serve, and what each was given, sorted; none before anybody asked.
+    var countedBackends: [(backend: Backend, translated: UInt64)] {
+      counters.translated == 0
+        ? []
+        : Set(endpoints).union(counters.backends.keys).sorted()
+          .map { ($0, counters.backends[$0] ?? 0) }
+    }
   }
 
   /// An address at which this Service is served, or would be.
