@@ -112,6 +112,7 @@ extension Dataplane {
     where name.service.description == service {
       sum.translated += counters.translated
       sum.refused += counters.refused
+      sum.backends.merge(counters.backends, uniquingKeysWith: +)
     }
     return sum
   }
