@@ -108,7 +108,7 @@ private func keepsEverything(_ sandbox: Sandbox, _ variant: Variant) throws {
   let client = try Socket(variant, SK_UDP)
   try client.send("x", to: sticky)
   let affinePod = try udp.echo()
-  let before = try dataplane.counters()
+  let before = try dataplane.counters(withBackends: true)
   let counted = before.translated
   try checkEqual(before.backends.values.reduce(0, +), counted, "given to backends")
 
@@ -140,7 +140,7 @@ private func keepsEverything(_ sandbox: Sandbox, _ variant: Variant) throws {
     try again.send("x", to: sticky)
     try checkEqual(try udp.echo(), affinePod, "session affinity after the growth")
   }
-  let after = try larger.counters()
+  let after = try larger.counters(withBackends: true)
   try checkEqual(after.translated, counted + 1, "translated, over the growth")
   try checkEqual(
     after.backends.values.reduce(0, +), counted + 1, "given to backends, over the growth")

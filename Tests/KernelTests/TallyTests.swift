@@ -28,7 +28,7 @@ let tallyTests: [KernelTest] =
 extension Dataplane {
   /// What a pod was given as a backend of a service.
   fileprivate func given(_ pod: Place, of service: String = "test/web") throws -> UInt64 {
-    try counters(of: service).backends[pod.backend] ?? 0
+    try counters(of: service, withBackends: true).backends[pod.backend] ?? 0
   }
 }
 
@@ -186,12 +186,14 @@ private func leavesGoneAlone(_ sandbox: Sandbox) throws {
   // Twice: the id is handed out again by then.
   try dataplane.serve([second])
   try dataplane.serve([second, try frontend(Variant.v4.vip(2), .udp, of: "test/x", [first.pod])])
-  let before = try dataplane.counters(of: "test/x").backends
+  let before = try dataplane.counters(of: "test/x", withBackends: true).backends
   for _ in 0..<10 {
     try client.send("x", to: vip)
     try checkEqual(try pods.receive().pod, pods.places[0], "the backend of a connected socket")
   }
-  try checkEqual(try dataplane.counters(of: "test/x").backends, before, "given to the next owner")
+  try checkEqual(
+    try dataplane.counters(of: "test/x", withBackends: true).backends, before,
+    "given to the next owner")
 }
 
 extension Frontend {
@@ -207,18 +209,19 @@ private func keepsOver(_ sandbox: Sandbox) throws {
   func check(_ what: String) throws {
     try connect(500, to: vip)
     expected += 500
-    let counters = try dataplane.counters()
+    let counters = try dataplane.counters(withBackends: true)
     try checkEqual(counters.translated, expected, "of the service, \(what)")
     try checkEqual(counters.backends.count, 3, "backends, \(what)")
     try checkEqual(counters.backends.values.reduce(0, +), expected, "of backends, \(what)")
   }
   try check("at first")
   for factor in [2, 8] {
-    let before = try dataplane.counters().backends
+    let before = try dataplane.counters(withBackends: true).backends
     dataplane = try dataplane.grow(
       to: FamilyCapacities(
         Capacities(services: 4 * factor, frontends: 4 * factor, backends: 16 * factor)))
-    try checkEqual(try dataplane.counters().backends, before, "right after growth \(factor)")
+    try checkEqual(
+      try dataplane.counters(withBackends: true).backends, before, "right after growth \(factor)")
     try check("after growth \(factor)")
   }
   _ = try dataplane.upgrade(programs: otherBuild())
