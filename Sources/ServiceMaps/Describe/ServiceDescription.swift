@@ -12,14 +12,6 @@ public struct ServiceDescription: Sendable {
     /// All that are ready, of both families, wherever they are; what kubectl shows.
     public var endpoints: [Backend]
     public var counters: ServiceCounters
-
-    /// All that serve, and what each was given, sorted; none before anybody asked.
-    var countedBackends: [(backend: Backend, translated: UInt64)] {
-      counters.translated == 0
-        ? []
-        : Set(endpoints).union(counters.backends.keys).sorted()
-          .map { ($0, counters.backends[$0] ?? 0) }
-    }
   }
 
   /// An address at which this Service is served, or would be.
@@ -52,6 +44,15 @@ public struct ServiceDescription: Sendable {
   public var groups: [FrontendGroup] = []
   /// Why there are no frontends at all; nil where there may be some.
   public var unserved: String?
+
+  /// The backends of a port that are in use or were given something, sorted, and what each was
+  /// given; none before anybody asked.
+  func given(_ port: ServicePort) -> [(backend: Backend, translated: UInt64)] {
+    guard port.counters.translated > 0 else { return [] }
+    let inUse = groups.lazy.filter { $0.portName == port.name }.flatMap(\.inUse)
+    return Set(inUse).union(port.counters.backends.keys).sorted()
+      .map { ($0, port.counters.backends[$0] ?? 0) }
+  }
 
   /// nil when there is no such Service among the known objects.
   public init?(
