@@ -9,6 +9,11 @@ public enum Terminal {
   public struct Size: Hashable, Sendable {
     public var rows: Int
     public var columns: Int
+
+    public init(rows: Int, columns: Int) {
+      self.rows = rows
+      self.columns = columns
+    }
   }
 
   /// nil: standard output is no terminal, or it does not say.
