@@ -111,11 +111,8 @@ final class TestTerminal {
   private var seen = ""
 
   init(rows: Int, columns: Int) throws {
-    descriptor = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)
-    try CallFailed.check(descriptor < 0 ? -errno : 0, "posix_openpt")
-    try CallFailed.check(grantpt(descriptor) == 0 ? 0 : -errno, "grantpt")
-    try CallFailed.check(unlockpt(descriptor) == 0 ? 0 : -errno, "unlockpt")
-    guard let name = ptsname(descriptor) else { throw Failure("a terminal without a name") }
+    var name = [CChar](repeating: 0, count: 64)
+    descriptor = try CallFailed.check(sk_terminal(&name, Int32(name.count)), "a terminal")
     path = String(cString: name)
     resize(rows: rows, columns: columns)
   }
@@ -123,19 +120,12 @@ final class TestTerminal {
   deinit { close(descriptor) }
 
   func resize(rows: Int, columns: Int) {
-    var size = winsize()
-    size.ws_row = UInt16(rows)
-    size.ws_col = UInt16(columns)
-    _ = ioctl(descriptor, UInt(TIOCSWINSZ), &size)
+    _ = sk_resize_terminal(descriptor, Int32(rows), Int32(columns))
     seen = ""
   }
 
   /// Keys are neither shown nor gathered to lines.
-  var isRaw: Bool {
-    var settings = termios()
-    guard tcgetattr(descriptor, &settings) == 0 else { return false }
-    return settings.c_lflag & tcflag_t(ICANON | ECHO) == 0
-  }
+  var isRaw: Bool { sk_terminal_is_raw(descriptor) == 1 }
 
   func type(_ keys: String) { _ = write(descriptor, keys, keys.utf8.count) }
 
