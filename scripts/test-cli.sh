@@ -19,7 +19,7 @@ for shell in bash zsh fish; do
 done
 
 commands=$(awk '/SUBCOMMANDS:$/ { on = 1; next } on && /^  [a-z]/ { print $1 }' "$work/help")
-for command in attach upgrade detach apply delete diff dump explain trace status doctor report history rollback verify; do
+for command in attach upgrade detach apply delete diff dump explain trace top status doctor report history rollback verify; do
 	case " $(echo "$commands" | tr '\n' ' ')" in
 	*" $command "*) ok "socklb has $command" ;;
 	*) bad "socklb has $command" ;;

@@ -191,7 +191,7 @@ public struct KernelTables: Sendable {
       isConsistent: false, generation: before)
   }
 
-  private func readCounters(
+  func readCounters(
     _ states: [FamilyState]
   ) throws(DataplaneError) -> [ServicePortName: ServiceCounters] {
     let values: [[UInt32: ServiceCounters]]

@@ -12,11 +12,9 @@
 #include <bpf/bpf_helpers.h>
 
 #include "lib/address.h"
+#include "lib/connection.h"
 #include "lib/kernel.h"
 #include "lib/maps.h"
-#include "lib/more_flows.h"
-#include "lib/peer.h"
-#include "lib/records.h"
 #include "lib/trace.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -65,49 +63,6 @@ static __always_inline int wants_failures_only(void)
 
 /* enum sock_flags of the kernel: the peer has sent a FIN. */
 #define SOCK_DONE 1
-
-struct finding {
-	struct svc_more_flows *more;
-	const struct endpoint_address *peer;
-	int found;
-};
-
-static long find_step(__u32 i, struct finding *finding)
-{
-	struct svc_flow *flow = &finding->more->flow[i % SVC_MORE_FLOWS];
-
-	if (!flow_is_current(flow) || !(flow->service & SVC_FLOW_CONNECTED) ||
-	    !flow_is_from(flow, finding->peer))
-		return 0;
-	finding->found = i;
-	return 1;
-}
-
-/* The translation that this connect() went through; 0 when it is not to a service. */
-static __always_inline const struct svc_flow *flow_of(struct sock *sk, __u64 cookie,
-						      const struct endpoint_address *peer)
-{
-	struct finding finding = {.peer = peer, .found = NOWHERE};
-	struct svc_socket_tags *tags = tags_of_set(cookie);
-	struct svc_socket *record;
-	__u32 way;
-	int has_more;
-
-	if (!cookie || !tags)
-		return 0;
-	record = find_record(cookie, tags, &way);
-	if (record && flow_is_current(&record->flow) && flow_is_from(&record->flow, peer))
-		return &record->flow;
-	has_more = record ? record->flow.service & SVC_FLOW_MORE : tags->was_full;
-	if (has_more)
-		finding.more = bpf_sk_storage_get(&more_flows, sk, 0, 0);
-	if (!finding.more)
-		return 0;
-	bpf_loop(SVC_MORE_FLOWS, find_step, &finding, 0);
-	if (finding.found == NOWHERE)
-		return 0;
-	return &finding.more->flow[(__u32)finding.found % SVC_MORE_FLOWS];
-}
 
 /*
  * A connection to a service begins, in the process that called connect().

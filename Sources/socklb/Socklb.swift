@@ -24,7 +24,7 @@ struct Socklb: ParsableCommand {
     version: "socklb \(version) (table layout \(Dataplane.layoutVersion))",
     subcommands: [
       Attach.self, Upgrade.self, Detach.self, Apply.self, Delete.self, Diff.self, Dump.self,
-      Describe.self, Explain.self, Trace.self, Status.self, Doctor.self, Report.self,
+      Describe.self, Explain.self, Trace.self, Top.self, Status.self, Doctor.self, Report.self,
       History.self, Rollback.self, Verify.self,
     ])
 }

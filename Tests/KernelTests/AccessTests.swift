@@ -174,6 +174,7 @@ let capabilityTests: [KernelTest] = [
       (["apply", "-f", "-"], [.bpf]), (["dump", "sockets"], [.bpf, .perfmon]),
       (["trace", "--for", "50ms"], [.bpf, .perfmon]),
       (["trace", "--decisions-only", "--for", "50ms"], [.bpf]),
+      (["top", "--once", "--interval", "50ms"], [.bpf, .perfmon]),
       (["explain", "shop/web"], [.bpf, .perfmon]),
       (["dump", "all"], []), (["status"], []), (["diff", "-f", "-"], []),
       (["describe", "service", "shop/web"], []), (["doctor"], []), (["detach"], []),

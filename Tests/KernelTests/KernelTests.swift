@@ -81,7 +81,7 @@ let allTests: [KernelTest] =
   + choiceTests + largeTableTests + updateTests + residentTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests
   + keyTests
-  + commandTests + socketDumpTests + traceTests + traceReaderTests + explainTests
+  + commandTests + socketDumpTests + traceTests + traceReaderTests + topTests + explainTests
   + explainAgreementTests
   + manifestTests + stateTests + historyTests + verifyTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # from checks.sh
-# For test-cli.sh: what `report`, `doctor --bundle` and --watch promise where nothing is attached.
+# For test-cli.sh: what `report`, `doctor --bundle`, --watch and `top` promise where nothing is attached.
 check "a report to nowhere" 64 '-o FILE' report "${place[@]}"
 check "an observation of no duration" 64 '500ms' report -o - --observe 10 "${place[@]}"
 check "a watch of no duration" 64 '500ms' status --every 10 "${place[@]}"
@@ -18,3 +18,9 @@ check "a bundle without anything" 1 'wrote' doctor --bundle bundle.tar.gz "${pla
 if tar tzf "$work/bundle.tar.gz" | grep -q README.txt; then ok "it is an archive"; else bad "it is an archive"; fi
 if [ "$(stat -c %a "$work/bundle.tar.gz")" = 600 ]; then ok "it is private"; else bad "it is private"; fi
 rm -f "$work/bundle.tar.gz"
+check "top without privilege" 77 'CAP_BPF.*CAP_PERFMON' top --once "${place[@]}"
+check "top of no duration" 64 '500ms' top --interval 10 "${place[@]}"
+check "top of what is no Service" 64 'NAMESPACE/NAME' top --service a/b/c "${place[@]}"
+check "top sorted by what there is not" 64 'p99' top --sort size "${place[@]}"
+check "top once and twice" 64 'count 1' top --once --count 2 "${place[@]}"
+check "top without rows" 64 'limit' top --limit 0 "${place[@]}"

@@ -15,6 +15,8 @@ public enum CompiledObject: String, Sendable {
   case outcomes
   /// What a connect() would do, and why: explain.bpf.c.
   case explain
+  /// How TCP connections fare, by endpoint: latencies.bpf.c.
+  case latencies
 
   private var base64: StaticString {
     switch self {
@@ -24,6 +26,7 @@ public enum CompiledObject: String, Sendable {
     case .move: EmbeddedObject.move
     case .outcomes: EmbeddedObject.outcomes
     case .explain: EmbeddedObject.explain
+    case .latencies: EmbeddedObject.latencies
     }
   }
 

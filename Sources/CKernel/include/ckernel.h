@@ -8,6 +8,7 @@
 #include "canary.h"
 #include "gzip.h"
 #include "netfilter.h"
+#include "terminal.h"
 
 static inline void ck_store_release64(__u64 *to, __u64 value)
 {

@@ -6,7 +6,7 @@ import Glibc
 /// For a command that runs until it is ended: signals are noticed, output is written without
 /// being held up, and it is seen when nobody reads it any more.
 public final class Waiting {
-  private let signals: Int32
+  let signals: Int32
   /// How many signals came. The first one asks for an end, the second one for an end at once.
   public private(set) var signalCount = 0
 
@@ -35,7 +35,7 @@ public final class Waiting {
     if ck_wait(signals, -1, 0, Int32(milliseconds)) & 1 != 0 { noteSignal() }
   }
 
-  private func noteSignal() {
+  func noteSignal() {
     var information = [UInt8](repeating: 0, count: 128)
     let size = information.count
     if unsafe Glibc.read(signals, &information, size) > 0 { signalCount += 1 }

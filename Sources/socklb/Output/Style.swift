@@ -14,6 +14,8 @@ struct Style {
 
   func good(_ text: String) -> String { paint(text, "32") }
   func warning(_ text: String) -> String { paint(text, "33") }
+  /// Of columns.
+  func title(_ text: String) -> String { paint(text, "7") }
   func bad(_ text: String) -> String { paint(text, "1;31") }
 
   private func paint(_ text: String, _ code: String) -> String {

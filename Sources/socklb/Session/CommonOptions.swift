@@ -84,6 +84,7 @@ extension ServiceCIDRs: ExpressibleByArgument {
 extension DumpFormat: ExpressibleByArgument {}
 extension DumpView: ExpressibleByArgument {}
 extension TraceRender.Format: ExpressibleByArgument {}
+extension TopTable.Order: ExpressibleByArgument {}
 
 extension ExplainTarget: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }

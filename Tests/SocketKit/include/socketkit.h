@@ -170,4 +170,10 @@ int sk_was_released(int cookies, unsigned long long cookie);
 /* frozen_map.c: from now on every write to the map by a system call fails with EPERM. */
 int sk_freeze_map(int fd);
 
+/* A new terminal: what a person sees and types; -errno. `path` is what programs open. */
+int sk_terminal(char *path, int size);
+int sk_resize_terminal(int fd, int rows, int columns);
+/* Keys are neither shown nor gathered to lines. */
+int sk_terminal_is_raw(int fd);
+
 #endif

@@ -15,6 +15,22 @@ enum WireArray {
     }
   }
 
+  /// All elements; bytes behind the last whole one are left out.
+  static func read<Array: BitwiseCopyable, Element: BitwiseCopyable>(
+    _ array: Array, as type: Element.Type
+  ) -> [Element] {
+    // SAFETY: the buffer is a copy of `array` and is used only inside the closure; its bounds are
+    // looked at.
+    unsafe withUnsafeBytes(of: array) { buffer in
+      let stride = MemoryLayout<Element>.stride
+      var result: [Element] = []
+      for index in 0..<buffer.count / stride {
+        result.append(unsafe buffer.loadUnaligned(fromByteOffset: index * stride, as: type))
+      }
+      return result
+    }
+  }
+
   /// A bit for each element whose bytes are all zero.
   ///
   /// - Precondition: there are 32 elements at most, of a multiple of four bytes.

@@ -426,5 +426,6 @@ enum svc_event {
 #include "socket_abi.h"
 #include "trace_abi.h"
 #include "explain_abi.h"
+#include "top_abi.h"
 
 #endif
