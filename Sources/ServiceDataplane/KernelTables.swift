@@ -170,12 +170,20 @@ public struct KernelTables: Sendable {
 
   /// Reads the whole table at one point in time, without holding up a writer: when the
   /// generation changed meanwhile, it is read again.
-  public func readSnapshot(withCounters: Bool = false) throws(DataplaneError) -> Snapshot {
+  ///
+  /// - Parameter ofBackends: of the counters, also what each backend was given.
+  public func readSnapshot(
+    withCounters: Bool = false, ofBackends: Bool = true
+  ) throws(DataplaneError) -> Snapshot {
+    func read(_ states: [FamilyState]) throws(DataplaneError) -> [ServicePortName: ServiceCounters]
+    {
+      withCounters ? try readCounters(states, ofBackends: ofBackends) : [:]
+    }
     for _ in 0..<100 {
       let before = generation
       if before % 2 == 0 {
         let states = try readStates()
-        let counters = withCounters ? try readCounters(states) : [:]
+        let counters = try read(states)
         if isReplaced { break }
         if before == generation {
           return Snapshot(
@@ -187,30 +195,7 @@ public struct KernelTables: Sendable {
     let before = generation
     let states = try readStates()
     return Snapshot(
-      states: states, counters: withCounters ? try readCounters(states) : [:],
-      isConsistent: false, generation: before)
-  }
-
-  func readCounters(
-    _ states: [FamilyState]
-  ) throws(DataplaneError) -> [ServicePortName: ServiceCounters] {
-    let values: [[UInt32: ServiceCounters]]
-    do { values = [try v4.readCounters(), try v6.readCounters()] } catch { throw .bpf(error) }
-    var result: [ServicePortName: ServiceCounters] = [:]
-    for (number, state) in states.enumerated() {
-      for (id, record) in state.services {
-        result[record.name, default: ServiceCounters()].add(values[number][id] ?? ServiceCounters())
-      }
-      let backends = try bpf { () throws(BPFError) in
-        state.family == .v4
-          ? try v4.readBackendCounters(state) : try v6.readBackendCounters(state)
-      }
-      for (id, counts) in backends {
-        guard let name = state.services[id]?.name else { continue }
-        result[name, default: ServiceCounters()].backends.merge(counts) { $1 }
-      }
-    }
-    return result
+      states: states, counters: try read(states), isConsistent: false, generation: before)
   }
 
   // MARK: Writing
@@ -369,14 +354,9 @@ public struct KernelTables: Sendable {
   ///   known which.
   func waitIfPending(releasing released: ReleasedEndpoints? = nil) throws(DataplaneError) {
     guard header[0].grace_pending != 0 else { return }
-    do {
-      try grace.wait()
-      // While it is pending: whoever comes after one that was killed here does it again.
-      try v4.clearTallies(released?.v4)
-      try v6.clearTallies(released?.v6)
-    } catch {
-      throw .bpf(error)
-    }
+    try bpf { () throws(BPFError) in try grace.wait() }
+    // While it is pending: whoever comes after one that was killed here does it again.
+    try clearTallies(released)
     setGracePending(false)
   }
 }

@@ -17,6 +17,11 @@ let tallyTests: [KernelTest] =
   } + [
     KernelTest("tallies_go_with_their_endpoint_and_not_to_the_next") { try beginsAnew($0) },
     KernelTest("tallies_of_neighbours_stay_when_an_endpoint_goes") { try keepsNeighbours($0) },
+    KernelTest("tallies_of_neighbours_are_counted_while_an_endpoint_goes") {
+      try countsBesideChanges($0)
+    },
+    KernelTest("tallies_that_others_have_handed_out_are_not_cleared") { try leavesOthersAlone($0) },
+    KernelTest("tallies_that_cannot_be_kept_are_said_to_be_lost") { try saysWhatIsLost($0) },
     KernelTest("tallies_that_a_killed_writer_left_are_cleared") { try clearsLeftovers($0) },
     KernelTest("tallies_are_not_of_an_endpoint_that_is_gone") { try leavesGoneAlone($0) },
     KernelTest("tallies_are_kept_over_growth_upgrade_and_migration", timeLimit: 120) {
@@ -148,6 +153,86 @@ private func keepsNeighbours(_ sandbox: Sandbox) throws {
   }
 }
 
+/// The bytes of ids that are given back are cleared while others in the same words are counted.
+private func countsBesideChanges(_ sandbox: Sandbox) throws {
+  let steady = try (0..<4).map {
+    try frontend(Variant.v4.vip(1 + $0), .udp, of: "test/web\($0)", [Variant.v4.pod(1 + $0)])
+  }
+  let vips = (0..<4).map { Variant.v4.vip(1 + $0) }
+  func all(_ round: Int) throws -> [Frontend] {
+    steady + [
+      try frontend(
+        Variant.v4.vip(9), .udp, of: "test/other",
+        (0..<4).map { Variant.v4.pod(10 + $0 + round % 2) })
+    ]
+  }
+  let dataplane = try sandbox.attach(try all(0))
+  let thread = try Background {
+    for turn in 0..<20_000 { try Socket(.v4, SK_UDP).connect(vips[turn % 4]) }
+  }
+  for round in 1...60 {
+    try connect(10, to: Variant.v4.vip(9))
+    try dataplane.serve(all(round))
+  }
+  try thread.join()
+  for number in 0..<4 {
+    let service = "test/web\(number)"
+    try checkEqual(
+      try dataplane.given(Variant.v4.pod(1 + number), of: service), 5000, "given to \(service)")
+  }
+  try checkEqual(try dataplane.tables.strayTallies(), 0, "free ids with counts")
+}
+
+/// Two writers in turn: what one gave back the other has cleared and handed out since.
+private func leavesOthersAlone(_ sandbox: Sandbox) throws {
+  let vip = Variant.v4.vip(1)
+  let pods = (1...4).map { Variant.v4.pod($0) }
+  func change(_ backends: [Place]) throws -> TableChange {
+    let frontend = try frontend(vip, .udp, backends)
+    return TableChange(services: [frontend.service], frontends: [frontend])
+  }
+  let dataplane = try sandbox.attach([try frontend(vip, .udp, [pods[0]])])
+  var first = try ResidentTable(dataplane.tables)
+  var second = try ResidentTable(dataplane.tables)
+  try connect(300, to: vip)
+  try first.change(change([pods[1]]))
+  // Finds what the first gave back, and hands it out; and gives back another one.
+  try second.change(change([pods[2], pods[3]]))
+  try connect(200, to: vip)
+  let before = try dataplane.counters(withBackends: true).backends
+  try checkEqual(before.values.reduce(0, +), 200, "given to those that serve")
+  try first.settle()
+  try checkEqual(try dataplane.counters(withBackends: true).backends, before, "after the first")
+  try checkEqual(try dataplane.tables.strayTallies(), 0, "free ids with counts")
+  try second.settle()
+  try checkEqual(try dataplane.counters(withBackends: true).backends, before, "after the second")
+}
+
+/// Nobody can make an element: as if the kernel had no memory.
+private func saysWhatIsLost(_ sandbox: Sandbox) throws {
+  let (vip, beside) = (Variant.v4.vip(1), Variant.v4.vip(2))
+  let dataplane = try sandbox.attach([
+    try frontend(vip, .udp, [Variant.v4.pod(1)]),
+    try frontend(beside, .udp, of: "test/beside", [Variant.v4.pod(2)]),
+  ])
+  let header = try MappedArray<svc_header>(BPFMap(pinned: sandbox.pin + "/header"))
+  let lock = MemoryLayout<svc_header>.offset(of: \.tally_lock) ?? 0
+  header.store(UInt32(1), at: 0, offset: lock)
+  try connect(1000, to: vip)
+  let lost = try dataplane.tables.socketUse().talliesLost
+  try check(lost >= 4, "\(lost) times")
+  try checkEqual(
+    try dataplane.given(Variant.v4.pod(1)) + 128 * lost, 1000, "given, and lost")
+  try checkEqual(try dataplane.given(Variant.v4.pod(2), of: "test/beside"), 0, "its neighbour")
+  try checkEqual(try dataplane.counters().translated, 1000, "of the service")
+  let status = try sandbox.succeed(["status"]).output
+  try check(status.contains("\(lost) times"), status)
+  header.store(UInt32(0), at: 0, offset: lock)
+  try connect(300, to: vip)
+  try checkEqual(
+    try dataplane.given(Variant.v4.pod(1)) + 128 * lost, 1300, "given, and lost before")
+}
+
 /// It gave ids back, and never came to clear what was counted for them.
 private func clearsLeftovers(_ sandbox: Sandbox) throws {
   let vip = Variant.v4.vip(1)
@@ -260,6 +345,6 @@ private func shows(_ sandbox: Sandbox) throws {
   try sandbox.succeed(["report", "-o", sandbox.directory + "/report.html"])
   let page = try Disk.read(sandbox.directory + "/report.html")
   try check(
-    page.contains(">7 given</td>") && page.contains(">0 given</td>"),
+    page.contains(">7 given in all</td>") && page.contains(">0 given in all</td>"),
     "the report says nothing of it")
 }

@@ -142,9 +142,14 @@ extension Calls {
         }
       }
     }
-    if result < 0 && errno != ENOENT { return .failure(CallFailure(errno: errno)) }
+    // EINTR: elements were deleted faster than they could be read (up to Linux 6.13). What was read
+    // until then counts, and it goes on from there.
+    let isInterrupted = result < 0 && errno == EINTR && count > 0 && count < UInt32(limit)
+    if result < 0 && errno != ENOENT && !isInterrupted {
+      return .failure(CallFailure(errno: errno))
+    }
     cursor = next
-    return .success((Int(count), result == 0))
+    return .success((Int(count), result == 0 || isInterrupted))
   }
 
   static func possibleCPUs() -> Int {

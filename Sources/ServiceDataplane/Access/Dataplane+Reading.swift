@@ -30,13 +30,14 @@ extension Dataplane {
   ///
   /// - Returns: what was read, and from what.
   public static func readSnapshot(
-    at pin: String, withCounters: Bool = false
+    at pin: String, withCounters: Bool = false, ofBackends: Bool = true
   ) throws(DataplaneError) -> (Dataplane, KernelTables.Snapshot) {
     var tries = 0
     while true {
       let dataplane = try Dataplane(reading: pin)
       try dataplane.checkLayout()
-      let snapshot = try dataplane.tables.readSnapshot(withCounters: withCounters)
+      let snapshot = try dataplane.tables.readSnapshot(
+        withCounters: withCounters, ofBackends: ofBackends)
       tries += 1
       if snapshot.isConsistent || !dataplane.tables.isReplaced || tries == 20 {
         return (dataplane, snapshot)

@@ -6,6 +6,14 @@ import ServiceMaps
 extension FamilyTables {
   // MARK: Reading
 
+  /// By service port id. Backends first: they are never more than their service port has.
+  func readCounters(
+    _ state: FamilyState, ofBackends: Bool
+  ) throws(BPFError) -> (backends: [UInt32: [Backend: UInt64]], services: [UInt32: ServiceCounters])
+  {
+    (ofBackends ? try readBackendCounters(state) : [:], try readCounters())
+  }
+
   /// By service port id, without backends.
   func readCounters() throws(BPFError) -> [UInt32: ServiceCounters] {
     var result: [UInt32: ServiceCounters] = [:]
@@ -21,8 +29,8 @@ extension FamilyTables {
         .add(ServiceCounters(refused: total.refused, denied: total.denied))
     }
     try totals.checkReads()
-    for (key, sum) in try past.all() where key.kind == SVC_PAST_SERVICE.rawValue {
-      result[key.id, default: ServiceCounters()].add(ServiceCounters(sum))
+    for (id, sum) in try readPast(SVC_PAST_SERVICE) {
+      result[id, default: ServiceCounters()].add(ServiceCounters(sum))
     }
     return result
   }
@@ -31,15 +39,21 @@ extension FamilyTables {
   func readTallies() throws(BPFError) -> [UInt64] {
     var sums = [UInt64](repeating: 0, count: endpoints.count)
     try tallies.add(to: &sums)
-    for (key, sum) in try past.all()
-    where key.kind == SVC_PAST_ENDPOINT.rawValue && Int(key.id) < sums.count {
-      sums[Int(key.id)] &+= sum.translated
+    for (id, sum) in try readPast(SVC_PAST_ENDPOINT) where Int(id) < sums.count {
+      sums[Int(id)] &+= sum.translated
     }
     return sums
   }
 
+  /// Each id once: who walks over a trie while others delete from it may be sent back to its begin.
+  private func readPast(_ kind: svc_past_kind) throws(BPFError) -> [UInt32: svc_past] {
+    Dictionary(
+      try past.all().filter { $0.key.kind == kind.rawValue }.map { ($0.key.id, $0.value) }
+    ) { $1 }
+  }
+
   /// What each backend of `state`, which was read of these maps, was given.
-  func readBackendCounters(
+  private func readBackendCounters(
     _ state: FamilyState
   ) throws(BPFError) -> [UInt32: [Backend: UInt64]] {
     let sums = try readTallies()
@@ -64,7 +78,7 @@ extension FamilyTables {
     guard !ids.isEmpty else { return }
     try counters.clear(ids)
     for id in ids { totals.store(svc_totals(), at: id) }
-    if try !past.isEmpty { try past.delete(ids.map { svc_past_key($0, SVC_PAST_SERVICE) }) }
+    try past.delete(fewOf: ids.map { svc_past_key($0, SVC_PAST_SERVICE) }) { $0.packed }
   }
 
   /// Endpoint ids that stand for nothing any more, and for which no program counts: they may stand
@@ -73,35 +87,58 @@ extension FamilyTables {
   /// - Parameter released: nil: it is not known which (a writer was killed, or left it to others);
   ///   all that are free are looked at.
   func clearTallies(_ released: [UInt32]?) throws(BPFError) {
-    var ids = released ?? []
-    if released == nil {
-      let sums = try readTallies()
-      ids = sums.indices.filter { sums[$0] != 0 && endpoints[UInt32($0)].service == 0 }
-        .map { UInt32($0) }
-    }
+    let ids: [UInt32]
+    if let released { ids = released } else { ids = try freeTallies() }
     guard !ids.isEmpty else { return }
     try tallies.clear(ids)
-    if try !past.isEmpty { try past.delete(ids.map { svc_past_key($0, SVC_PAST_ENDPOINT) }) }
+    try past.delete(fewOf: ids.map { svc_past_key($0, SVC_PAST_ENDPOINT) }) { $0.packed }
+  }
+
+  /// Ids that are free, and have counted for what they stood for before.
+  func freeTallies() throws(BPFError) -> [UInt32] {
+    let sums = try readTallies()
+    return sums.indices.filter { sums[$0] != 0 && endpoints[UInt32($0)].service == 0 }
+      .map { UInt32($0) }
   }
 
   /// Once no program counts in the maps of `other` any more: what was counted there goes on to be
   /// counted. Doing it again makes no difference.
   func takeOverCounters(from other: FamilyTables) throws(BPFError) {
-    var (keys, values): ([svc_past_key], [svc_past]) = ([], [])
-    for (id, sum) in try other.readCounters() where Int(id) < totals.count {
-      keys.append(svc_past_key(id, SVC_PAST_SERVICE))
-      values.append(
-        svc_past(translated: sum.translated, refused: sum.refused, denied: sum.denied))
-    }
-    for (id, sum) in try other.readTallies().enumerated() where sum != 0 && id < endpoints.count {
-      keys.append(svc_past_key(UInt32(id), SVC_PAST_ENDPOINT))
-      values.append(svc_past(translated: sum, refused: 0, denied: 0))
-    }
-    try past.update(keys, values)
+    let services = try other.readCounters().filter { Int($0.key) < totals.count }
+    try past.update(
+      services.keys.map { svc_past_key($0, SVC_PAST_SERVICE) },
+      services.values.map {
+        svc_past(translated: $0.translated, refused: $0.refused, denied: $0.denied)
+      })
+    let sums = try other.readTallies()
+    let ids = sums.indices.filter { sums[$0] != 0 && $0 < endpoints.count }
+    // Without memory for all of them some backends begin anew, which is no reason not to serve.
+    try? past.update(
+      ids.map { svc_past_key(UInt32($0), SVC_PAST_ENDPOINT) },
+      ids.map { svc_past(translated: sums[$0], refused: 0, denied: 0) })
+  }
+}
+
+extension HashMap {
+  /// Deletes elements of a map that has few: a system call for each that is not there would take
+  /// long.
+  ///
+  /// - Parameter id: tells keys apart.
+  func delete<ID: Hashable>(
+    fewOf keys: [Key], _ id: (Key) -> ID
+  ) throws(BPFError) {
+    if keys.isEmpty { return }
+    if try isEmpty { return }
+    guard keys.count > 256 else { return try delete(keys) }
+    var present = Set<ID>()
+    for (key, _) in try all() { present.insert(id(key)) }
+    try delete(keys.filter { present.contains(id($0)) })
   }
 }
 
 extension svc_past_key {
+  fileprivate var packed: UInt64 { UInt64(kind) << 32 | UInt64(id) }
+
   init(_ id: UInt32, _ kind: svc_past_kind) {
     self.init(prefix_length: 64, kind: kind.rawValue, id: id)
   }

@@ -18,8 +18,10 @@ struct Tallies: Sendable {
   }
 
   /// By endpoint id, for those ids that were given something since they were cleared. Adds to what
-  /// is there.
+  /// is there. While programs count it may be too little by what a byte gives away, never too much.
   func add(to sums: inout [UInt64]) throws(BPFError) {
+    // First: what a byte gives away meanwhile is in neither, rather than in both.
+    for (id, sum) in try readFull() where Int(id) < sums.count { sums[Int(id)] &+= sum }
     words.refresh()
     for (index, word) in words.words(from: 0).enumerated() where word != 0 {
       let first = TallyShape.firstID(ofWord: index, stripes: Int(stripes))
@@ -28,9 +30,11 @@ struct Tallies: Sendable {
       }
     }
     try words.checkReads()
-    for (key, sum) in try full.all() where Int(key.endpoint) < sums.count {
-      sums[Int(key.endpoint)] &+= sum
-    }
+  }
+
+  /// Each id once: who walks over a trie while others delete from it may be sent back to its begin.
+  private func readFull() throws(BPFError) -> [UInt32: UInt64] {
+    Dictionary(try full.all().map { ($0.key.endpoint, $0.value) }) { $1 }
   }
 
   /// Begins anew. No program counts for these ids any more, but for others in the same words.
@@ -39,9 +43,8 @@ struct Tallies: Sendable {
     for id in cleared where Int(id) < ids {
       for stripe in 0..<stripes { clear(byteOf: id, svc_tally_word(id, stripe, stripes)) }
     }
-    if try !full.isEmpty {
-      try full.delete(cleared.map { svc_tally_key(prefix_length: 32, endpoint: $0) })
-    }
+    let keys = cleared.map { svc_tally_key(prefix_length: 32, endpoint: $0) }
+    try full.delete(fewOf: keys) { $0.endpoint }
   }
 
   private func clear(byteOf id: UInt32, _ word: UInt32) {

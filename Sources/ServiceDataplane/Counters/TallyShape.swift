@@ -18,7 +18,7 @@ package enum TallyShape {
   /// How many stripes maps of this size have.
   static func stripes(entries: Int, ids: Int) -> Int {
     var stripes = 1
-    while stripes * 2 * wordsOfStripe(ids) <= entries { stripes *= 2 }
+    while stripes * 2 * wordsOfStripe(max(ids, 1)) <= entries { stripes *= 2 }
     return stripes
   }
 

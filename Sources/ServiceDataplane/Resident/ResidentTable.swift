@@ -94,8 +94,13 @@ public struct ResidentTable {
   }
 
   /// Waits until what was taken out of use is free.
+  ///
+  /// - Throws: `.refused` when the maps were replaced by larger ones.
   public mutating func settle() throws(DataplaneError) {
-    try tables.waitIfPending(releasing: isFreeSettled ? released : nil)
+    try checkMaps()
+    // What others have given back since is not known here.
+    let isKnown = isFreeSettled && generation == tables.generation
+    try tables.waitIfPending(releasing: isKnown ? released : nil)
     released = ReleasedEndpoints([])
     for index in families.indices { families[index].settle() }
     isFreeSettled = true

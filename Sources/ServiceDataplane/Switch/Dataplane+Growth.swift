@@ -9,7 +9,7 @@ public import ServiceMaps
 /// 2. Links are given programs that use them, one after the other. Meanwhile some programs read the
 ///    old maps and some the new, and both say the same: the table is not changed in between, and
 ///    indexes and ids are the same, so sockets, affinity and kept endpoints notice nothing.
-/// 3. After a grace period nothing counts into the old maps; what they counted goes into `totals`.
+/// 3. After a grace period nothing counts into the old maps; what they counted goes into `past`.
 /// 4. The pins in `DIR/next` take the place of those in `DIR/maps`.
 extension Dataplane {
   /// Makes the maps as large as `capacities`. Only for whoever holds the lock.

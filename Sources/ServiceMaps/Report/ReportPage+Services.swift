@@ -185,7 +185,8 @@ extension ReportPage {
     if rows.isEmpty && group.leftOut.isEmpty { return }
     html.markup("<table class=\"ends\"><tbody>\n")
     let listed = rows.filter(\.isListed)
-    let counts = service.ports.first { $0.name == group.portName }?.counters.backends
+    let port = service.ports.first { $0.name == group.portName }
+    let given = Dictionary(uniqueKeysWithValues: port.map(service.given) ?? [])
     let most = max(rows.map(\.sockets).max() ?? 0, 1)
     let total = listed.reduce(0) { $0 + $1.sockets }
     for row in rows {
@@ -199,9 +200,12 @@ extension ReportPage {
       if sockets != nil {
         writeShare(row, of: total, among: listed.count, most: most, to: &html)
       }
-      html.markup("</td><td class=\"given\">")
-      html.count(counts?[row.backend] ?? 0)
-      html.markup(" given</td></tr>\n")
+      html.markup("</td><td>")
+      if let given = given[row.backend] {
+        html.count(given)
+        html.markup(" given in all")
+      }
+      html.markup("</td></tr>\n")
     }
     for endpoint in group.leftOut {
       html.markup("<tr><td><code>")

@@ -91,7 +91,7 @@ final class Examination {
 
   /// How full the maps are, and which Services have clients and no endpoint.
   private func room(_ dataplane: Dataplane) throws(DataplaneError) -> [Finding] {
-    let snapshot = try dataplane.tables.readSnapshot(withCounters: true)
+    let snapshot = try dataplane.tables.readSnapshot(withCounters: true, ofBackends: false)
     let limits = Limits((try? common.stateDirectory.readSettings()) ?? [:]).capacities
     let sockets = try dataplane.tables.socketUse()
     return MapFill(snapshot.states, limits: limits).findings

@@ -120,6 +120,7 @@ private func killBeforeEachStore(_ sandbox: Sandbox) throws {
       try dataplane.serve(frontends)
       let snapshot = try dataplane.tables.readSnapshot()
       try check(snapshot.isConsistent, "after \(what): a writer seems to be at work")
+      try checkEqual(try dataplane.tables.strayTallies(), 0, "free ids with counts after \(what)")
       try checkEqual(
         snapshot.table, ServiceTable(frontends: frontends), "the table after \(what)")
       try sandbox.checkTraffic(state, after: what)
