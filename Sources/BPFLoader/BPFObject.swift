@@ -54,6 +54,13 @@ public struct OpenObject: ~Copyable {
     }
   }
 
+  /// Sets the constant (`const volatile __u32`) that is alone in a section, `.rodata.` and its name.
+  public func setConstant(_ value: UInt32, inSection section: String) throws(BPFError) {
+    if let errno = handle.setFirstConstant(value, in: ".rodata." + section) {
+      throw .call("setting the constant \(section) of the BPF object \(name)", errno: errno)
+    }
+  }
+
   /// Loads no other programs than these: the rest may need what this kernel has not.
   public func loadOnly(_ programs: [String]) throws(BPFError) {
     if let errno = handle.loadOnly(programs) {

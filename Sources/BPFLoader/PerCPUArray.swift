@@ -28,3 +28,9 @@ public struct PerCPUArray<Value: BitwiseCopyable & Sendable>: Sendable {
     }
   }
 }
+
+/// The processors of this machine.
+public enum Processors {
+  /// How many there may ever be: a per-CPU map has a value for each.
+  public static var possible: Int { Calls.possibleCPUs() }
+}

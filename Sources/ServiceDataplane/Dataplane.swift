@@ -113,6 +113,7 @@ public struct Dataplane: Sendable {
   private static func load(_ capacities: FamilyCapacities) throws(BPFError) -> LoadedObject {
     let object = try OpenObject(elf: CompiledObject.socklb.elf, name: "socklb")
     try size(object, capacities)
+    try TallyShape.tell(object)
     return try object.load()
   }
 
@@ -135,6 +136,7 @@ public struct Dataplane: Sendable {
       for map in ["counters", "totals", "services", "names", "policies"] {
         try object.setMaxEntries(capacities.physicalServices, ofMap: map + family)
       }
+      try TallyShape.size(object, family: family)
     }
   }
 

@@ -22,13 +22,16 @@ where
   let ranges: HashMap<Wire.WireRange, UInt32>
   let counters: PerCPUArray<svc_counters>
   let totals: MappedArray<svc_totals>
+  let tallies: Tallies
+  /// What was counted in maps that these have taken the place of.
+  let past: HashMap<svc_past_key, svc_past>
   let capacities: Capacities
 
   /// The names of the maps, without the family.
   static var mapNames: [String] {
     [
       "keys", "frontends", "lists", "slots", "endpoints", "kept", "services", "names", "counters",
-      "totals", "policies", "guards", "ranges",
+      "totals", "tallies", "full_tallies", "past", "policies", "guards", "ranges",
     ]
   }
 
@@ -48,6 +51,9 @@ where
     ranges = try HashMap(open("ranges" + family))
     counters = try PerCPUArray(open("counters" + family))
     totals = try MappedArray(open("totals" + family))
+    tallies = try Tallies(
+      words: open("tallies" + family), full: open("full_tallies" + family), ids: endpoints.count)
+    past = try HashMap(open("past" + family))
     // The maps themselves say how large they were made.
     capacities = Capacities(
       physicalServices: counters.map.maxEntries, frontends: frontends.count,
@@ -186,22 +192,6 @@ where
     return result
   }
 
-  /// What was counted, by service port id.
-  func readCounters() throws(BPFError) -> [UInt32: ServiceCounters] {
-    var result: [UInt32: ServiceCounters] = [:]
-    try counters.forEach { id, perCPU in
-      let sum = perCPU.reduce(0) { $0 &+ $1.translated }
-      if sum != 0 { result[id] = ServiceCounters(translated: sum) }
-    }
-    totals.refresh()
-    for id in 0..<UInt32(totals.count) {
-      let total = ServiceCounters(all: totals[id])
-      if total != ServiceCounters() { result[id, default: ServiceCounters()].add(total) }
-    }
-    try totals.checkReads()
-    return result
-  }
-
   // MARK: Writing
 
   /// Carries out a plan, in its order.
@@ -263,10 +253,9 @@ where
     guard !writes.isEmpty else { return }
     // Not copied, one by one, with all that they refer to.
     let all = writes.span
-    try counters.clear(all.indices.filter { all[$0].isNew }.map { all[$0].id })
+    try clearCounters(all.indices.filter { all[$0].isNew }.map { all[$0].id })
     for position in all.indices {
       let id = all[position].id
-      if all[position].isNew { totals.store(svc_totals(), at: id) }
       // Round robin goes on where it was when a service port stays.
       var policy = all[position].record.policy
       if !all[position].isNew { policy.next = policies[id].next }
@@ -297,19 +286,5 @@ where
     guard !ids.isEmpty else { return }
     if try !names.isEmpty { try names.delete(ids.map { svc_names_key(id: $0) }) }
     for id in ids where Int(id) < services.count { services.store(svc_service(), at: id) }
-  }
-}
-
-extension ServiceCounters {
-  fileprivate init(all wire: svc_totals) {
-    self.init(
-      translated: wire.translated_before, refused: wire.refused &+ wire.refused_before,
-      denied: wire.denied &+ wire.denied_before)
-  }
-
-  mutating func add(_ other: ServiceCounters) {
-    translated &+= other.translated
-    refused &+= other.refused
-    denied &+= other.denied
   }
 }

@@ -83,7 +83,7 @@ public struct KernelTables: Sendable {
         layout_version: UInt32(SVC_LAYOUT_VERSION), grace_pending: 0, generation: 0,
         instance_high: instance.high, instance_low: instance.low,
         host_netns: settings.hostNetworkNamespace, options: settings.options, map_set: 0,
-        grown_at: 0, version: ReleaseVersion.current.packed, switching: 0),
+        grown_at: 0, version: ReleaseVersion.current.packed, switching: 0, tally_lock: 0, zero: 0),
       at: 0)
   }
 
@@ -197,9 +197,17 @@ public struct KernelTables: Sendable {
     let values: [[UInt32: ServiceCounters]]
     do { values = [try v4.readCounters(), try v6.readCounters()] } catch { throw .bpf(error) }
     var result: [ServicePortName: ServiceCounters] = [:]
-    for (state, values) in zip(states, values) {
+    for (number, state) in states.enumerated() {
       for (id, record) in state.services {
-        result[record.name, default: ServiceCounters()].add(values[id] ?? ServiceCounters())
+        result[record.name, default: ServiceCounters()].add(values[number][id] ?? ServiceCounters())
+      }
+      let backends = try bpf { () throws(BPFError) in
+        state.family == .v4
+          ? try v4.readBackendCounters(state) : try v6.readBackendCounters(state)
+      }
+      for (id, counts) in backends {
+        guard let name = state.services[id]?.name else { continue }
+        result[name, default: ServiceCounters()].backends.merge(counts) { $1 }
       }
     }
     return result
@@ -305,7 +313,7 @@ public struct KernelTables: Sendable {
       }
       return (during.union(after), after)
     }
-    if plans.contains(where: \.frees) { try waitIfPending() }
+    if plans.contains(where: \.frees) { try waitIfPending(releasing: ReleasedEndpoints(plans)) }
   }
 
   /// Writes plans. What they take out of use is in use still.
@@ -356,9 +364,19 @@ public struct KernelTables: Sendable {
   }
 
   /// What an earlier writer freed may be used again only when no program can see it any more.
-  func waitIfPending() throws(DataplaneError) {
+  ///
+  /// - Parameter released: all endpoint ids that were given back since the last time; nil: it is not
+  ///   known which.
+  func waitIfPending(releasing released: ReleasedEndpoints? = nil) throws(DataplaneError) {
     guard header[0].grace_pending != 0 else { return }
-    do { try grace.wait() } catch { throw .bpf(error) }
+    do {
+      try grace.wait()
+      // While it is pending: whoever comes after one that was killed here does it again.
+      try v4.clearTallies(released?.v4)
+      try v6.clearTallies(released?.v6)
+    } catch {
+      throw .bpf(error)
+    }
     setGracePending(false)
   }
 }

@@ -15,6 +15,7 @@
 #include "lib/service.h"
 #include "lib/sockets.h"
 #include "lib/decision.h"
+#include "lib/tally.h"
 
 #define ALLOW 1
 /* What a rare function may return, too; `allow_or_deny` makes ALLOW of it. */
@@ -29,11 +30,18 @@ static __always_inline int allow_or_deny(int result)
 	return result ? ALLOW : DENY;
 }
 
-/* Goes on with the backend that the socket has. */
+/*
+ * Goes on with the backend that the socket has. `serves`: its endpoint id still stands for it; it is
+ * asked for only where a flow is used whose endpoint may be gone.
+ */
 static __always_inline int go_on(struct bpf_sock_addr *ctx, int hook_family,
-				 const struct svc_flow *flow)
+				 const struct svc_flow *flow, int serves)
 {
-	if (hook_family == 4 || is_mapped(flow->vip_be))
+	int is_v4 = hook_family == 4 || is_mapped(flow->vip_be);
+
+	if (serves)
+		tally_endpoint(is_v4, flow->endpoint);
+	if (is_v4)
 		count(&counters4, service_of(flow));
 	else
 		count(&counters6, service_of(flow));
@@ -91,6 +99,7 @@ static __always_inline int begin_flow(struct bpf_sock_addr *ctx, const struct re
 			take_back(&counters6, service_of(&flow));
 		return deny(ENOMEM);
 	}
+	tally_endpoint(is_v4, flow.endpoint);
 	write_address(ctx, hook_family, flow.backend_be, flow.backend_port_be);
 	return ALLOW;
 }
@@ -137,6 +146,7 @@ static __always_inline int begin_first_flow(struct bpf_sock_addr *ctx,
 	if (likely(record)) {
 		fill_flow(ctx, &record->flow, &request->to, &request->frontend, &choice,
 			  request->flags);
+		tally_endpoint(hook_family == 4 || is_mapped(request->to.w), choice.endpoint);
 		write_address(ctx, hook_family, choice.w, choice.port_be);
 		return ALLOW;
 	}
@@ -199,7 +209,7 @@ static __always_inline int connect_again(struct bpf_sock_addr *ctx, const struct
 		    service_of(peer) == request->frontend.target >> 32 &&
 		    !(request->frontend.flags & SVC_FRONTEND_MAY_MOVE) &&
 		    still_usable(peer, hook_family)) {
-			go_on(ctx, hook_family, peer);
+			go_on(ctx, hook_family, peer, 1);
 			return ALLOW_STICKY;
 		}
 	}
@@ -262,7 +272,7 @@ static __always_inline int send_again(struct bpf_sock_addr *ctx, const struct re
 		flow = find_usable_flow(sk, request, hook_family, &memory);
 		if (flow) {
 			touch(&memory, memory.at);
-			go_on(ctx, hook_family, flow);
+			go_on(ctx, hook_family, flow, still_usable(flow, hook_family));
 			return ALLOW_STICKY;
 		}
 	}
@@ -399,7 +409,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	} else {
 		flow = only_flow(sk, &request, hook_family, word_of(tags));
 		if (likely(flow))
-			return go_on(ctx, hook_family, flow);
+			return go_on(ctx, hook_family, flow, 1);
 	}
 	return allow_or_deny(hook_family == 4 ? send_again4(ctx, &request)
 					      : send_again6(ctx, &request));

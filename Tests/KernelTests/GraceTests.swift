@@ -9,10 +9,16 @@ let graceTests: [KernelTest] = [
 
     // How long a round takes differs by a factor of a hundred between machines.
     try CallFailed.check(sk_slow_start(&slow, sandbox.cgroup, 20), "loading the slow program")
-    let start = sk_milliseconds()
-    try Socket(.v4, SK_UDP).connect(here)
-    let time = max(sk_milliseconds() - start, 1)
-    try check(sk_slow_started(&slow) == 1 && sk_slow_ended(&slow) == 1, "the program did not run")
+    // The shortest of some: others may have the processor in between.
+    var time = Int.max
+    for _ in 0..<5 {
+      sk_slow_reset(&slow)
+      let start = sk_milliseconds()
+      try Socket(.v4, SK_UDP).connect(here)
+      time = min(time, max(sk_milliseconds() - start, 1))
+      try check(
+        sk_slow_started(&slow) == 1 && sk_slow_ended(&slow) == 1, "the program did not run")
+    }
     sk_slow_stop(&slow)
     let rounds = min(max(20 * 200 / time, 20), 20_000)
     try CallFailed.check(

@@ -108,7 +108,9 @@ private func keepsEverything(_ sandbox: Sandbox, _ variant: Variant) throws {
   let client = try Socket(variant, SK_UDP)
   try client.send("x", to: sticky)
   let affinePod = try udp.echo()
-  let counted = try dataplane.counters().translated
+  let before = try dataplane.counters(withBackends: true)
+  let counted = before.translated
+  try checkEqual(before.backends.values.reduce(0, +), counted, "given to backends")
 
   let more = try (1...1000).map {
     try frontend(variant.vip(10 + $0), .udp, of: "test/more\($0)", [variant.pod(1)])
@@ -138,8 +140,13 @@ private func keepsEverything(_ sandbox: Sandbox, _ variant: Variant) throws {
     try again.send("x", to: sticky)
     try checkEqual(try udp.echo(), affinePod, "session affinity after the growth")
   }
+  let after = try larger.counters(withBackends: true)
+  try checkEqual(after.translated, counted + 1, "translated, over the growth")
   try checkEqual(
-    try larger.counters().translated, counted + 1, "translated, over the growth")
+    after.backends.values.reduce(0, +), counted + 1, "given to backends, over the growth")
+  for (backend, count) in before.backends {
+    try check(after.backends[backend] ?? 0 >= count, "\(backend) was given less by the growth")
+  }
   try checkEqual(try larger.attachments().count, 9, "links")
 }
 
@@ -247,6 +254,9 @@ private func growUnderLoad(_ sandbox: Sandbox, from start: Int, to end: Int) thr
   let counters = try dataplane.tables.readSnapshot(withCounters: true).counters.values
   try checkEqual(counters.reduce(0) { $0 + $1.refused }, 0, "refused")
   try checkEqual(counters.reduce(0) { $0 + $1.translated }, UInt64(connects), "translated")
+  try checkEqual(
+    counters.reduce(0) { $0 + $1.backends.values.reduce(0, +) }, UInt64(connects),
+    "given to backends")
   try check(connects > 50 * growths, "only \(connects) connects")
 }
 

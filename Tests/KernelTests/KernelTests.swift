@@ -76,7 +76,7 @@ struct KernelTests {
 }
 
 let allTests: [KernelTest] =
-  connectTests + refusalTests + datagramTests + threadTests + stickyTests + memoryTests
+  connectTests + tallyTests + refusalTests + datagramTests + threadTests + stickyTests + memoryTests
   + reconnectTests + rotationTests
   + choiceTests + largeTableTests + updateTests + residentTests + tableTests + capacityTests
   + keptTests + policyTests + verdictTests + mishapTests + graceTests + lifeTests + layoutTests

@@ -46,6 +46,10 @@ private let elements: [(name: String, key: Int, value: Int)] = [
   ("kept4", size(svc_kept4.self), 4), ("kept6", size(svc_kept6.self), 4),
   ("counters4", 4, size(svc_counters.self)), ("counters6", 4, size(svc_counters.self)),
   ("totals4", 4, size(svc_totals.self)), ("totals6", 4, size(svc_totals.self)),
+  ("tallies4", 4, 8), ("tallies6", 4, 8),
+  ("full_tallies4", size(svc_tally_key.self), 8), ("full_tallies6", size(svc_tally_key.self), 8),
+  ("past4", size(svc_past_key.self), size(svc_past.self)),
+  ("past6", size(svc_past_key.self), size(svc_past.self)),
   ("services4", 4, size(svc_service.self)), ("services6", 4, size(svc_service.self)),
   ("names4", size(svc_names_key.self), size(svc_names.self)),
   ("names6", size(svc_names_key.self), size(svc_names.self)),
@@ -158,10 +162,15 @@ private let layouts: [BTFStruct] = [
   layout(svc_counters.self, [("translated", \.translated)]),
   layout(
     svc_totals.self,
-    [
-      ("translated_before", \.translated_before), ("refused_before", \.refused_before),
-      ("denied_before", \.denied_before), ("refused", \.refused), ("denied", \.denied),
-    ]),
+    [("refused", \.refused), ("denied", \.denied)]),
+  layout(
+    svc_tally_key.self, [("prefix_length", \.prefix_length), ("endpoint", \.endpoint)]),
+  layout(
+    svc_past_key.self,
+    [("prefix_length", \.prefix_length), ("kind", \.kind), ("id", \.id)]),
+  layout(
+    svc_past.self,
+    [("translated", \.translated), ("refused", \.refused), ("denied", \.denied)]),
   layout(
     svc_header.self,
     [
@@ -169,7 +178,7 @@ private let layouts: [BTFStruct] = [
       ("generation", \.generation), ("instance_high", \.instance_high),
       ("instance_low", \.instance_low), ("host_netns", \.host_netns), ("options", \.options),
       ("map_set", \.map_set), ("grown_at", \.grown_at), ("version", \.version),
-      ("switching", \.switching),
+      ("switching", \.switching), ("tally_lock", \.tally_lock), ("zero", \.zero),
     ]),
   layout(
     svc_flow.self,

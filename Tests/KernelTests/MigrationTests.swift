@@ -89,7 +89,7 @@ let migrationTests: [KernelTest] =
 private let otherLayout = ProgramBuild(
   socklb: OtherLayout.socklb, move: OtherLayout.move, layoutVersion: OtherLayout.version)
 
-private func migrateAway(_ sandbox: Sandbox) throws {
+func migrateAway(_ sandbox: Sandbox) throws {
   let maps = try Dataplane.migrate(pin: sandbox.pin, to: otherLayout) { _ in }?.maps ?? []
   try check(maps.count > 15, "only these maps have another layout: \(maps)")
 }

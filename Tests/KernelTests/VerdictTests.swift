@@ -82,7 +82,8 @@ let verdictTests: [KernelTest] = Variant.allCases.flatMap { variant in
         try checkEqual(client.connectError(vip), EACCES, "from \(number)")
       }
       try checkEqual(try Socket(variant, SK_TCP).connectError(vip), EACCES, "source not known")
-      let counters = try dataplane.tables.readSnapshot(withCounters: true).counters.values.first
+      var counters = try dataplane.tables.readSnapshot(withCounters: true).counters.values.first
+      counters?.backends = [:]
       try checkEqual(
         counters, ServiceCounters(translated: 3, refused: 0, denied: 3), "the counters")
       // Lifted on the live frontend, and put back.

@@ -69,7 +69,7 @@ import Testing
   @Test func asKubectlHasItAndMore() {
     let counters = [
       ServicePortName(service: name("default/web"), port: "http", transport: .tcp):
-        ServiceCounters(translated: 12, refused: 3)
+        ServiceCounters(translated: 12, refused: 3, backends: [backend("10.0.0.5", 8080): 9])
     ]
     #expect(
       Self.text(Self.describe(Self.web, options: Self.options, counters: counters)) == """
@@ -127,6 +127,9 @@ import Testing
                        fd00:10::1  other address family
         Counters:
           http  80/TCP  12 translated, 3 refused
+            10.0.0.1:8080  0
+            10.0.0.5:8080  9
+            10.0.0.6:8080  0
           dns  53/UDP  0 translated, 0 refused
 
         """)

@@ -28,7 +28,7 @@ import Testing
     table,
     counters: [
       ServicePortName(service: name("kube-system/kube-dns"), port: "dns", transport: .udp):
-        ServiceCounters(translated: 12, refused: 3),
+        ServiceCounters(translated: 12, refused: 3, backends: [backend("10.0.0.1", 53): 7]),
       ServicePortName(service: name("a/gone"), port: "http", transport: .tcp):
         ServiceCounters(translated: 18_446_744_073_709_551_615, refused: 100),
     ])
@@ -60,10 +60,12 @@ import Testing
         a/gone:http TCP translated=18446744073709551615 refused=100
         default/web:80 TCP translated=0 refused=0
         kube-system/kube-dns:dns UDP translated=12 refused=3
+        kube-system/kube-dns:dns UDP -> 10.0.0.1:53 translated=7
+        kube-system/kube-dns:dns UDP -> 10.0.0.2:53 translated=0
 
         """)
     let all = Self.dump.string(.all).split(separator: "\n")
-    #expect(all.count == 2 + 4 + 3 + 3)
+    #expect(all.count == 2 + 4 + 3 + 5)
     #expect(all[0].hasPrefix("service default/web:80 "))
     #expect(
       all.allSatisfy { $0.split(separator: " ").contains { $0.contains("/") && $0.contains(":") } })

@@ -105,7 +105,7 @@ fails_with() {
 # counter SERVICE:PORT translated|refused
 counter() {
 	socklb dump counters | awk -v label="$1" -v what="$2" '
-		$1 == label { for (i = 3; i <= NF; i++) if (split($i, f, "=") == 2 && f[1] == what) print f[2] }'
+		$1 == label && $3 != "->" { for (i = 3; i <= NF; i++) if (split($i, f, "=") == 2 && f[1] == what) print f[2] }'
 }
 is_counted() {
 	local value

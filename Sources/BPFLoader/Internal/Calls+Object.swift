@@ -112,9 +112,9 @@ import Glibc
     return Int(unsafe bpf_map__max_entries(map))
   }
 
-  func setFirstConstant(_ value: UInt32) -> Int32? {
+  func setFirstConstant(_ value: UInt32, in section: String = ".rodata") -> Int32? {
     var size = 0
-    guard let map = unsafe bpf_object__find_map_by_name(object, ".rodata"),
+    guard let map = unsafe bpf_object__find_map_by_name(object, section),
       let memory = unsafe bpf_map__initial_value(map, &size), size >= 4
     else { return ENOENT }
     // SAFETY: the memory is `size` bytes of libbpf's own, which it lets nobody write.

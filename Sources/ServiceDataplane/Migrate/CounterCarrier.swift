@@ -1,4 +1,5 @@
 import BPFLoader
+import CServiceABI
 
 /// Carries over what programs count while they are replaced.
 struct CounterCarrier {
@@ -61,16 +62,18 @@ struct CounterCarrier {
     return result
   }
 
-  /// Writes what was counted, in old counters and old totals together, into the new totals. Once no
-  /// program counts there any more; doing it again makes no difference.
+  /// Writes what was counted in old counters, old totals and old past together into the new past.
+  /// Once no program counts there any more; doing it again makes no difference.
   ///
-  /// Whether a layout counts refusals per CPU (up to 3) or in the totals is all one: whatever has
-  /// that name is added.
+  /// Whether a layout counts refusals per CPU (up to 3) or in the totals, and whether the totals
+  /// hold what is past (up to 4), is all one: whatever has that name is added.
+  ///
+  /// - Parameter past: nil: the old layout has no such map.
   static func sumUp(
-    _ counters: MapChange, _ totals: MapChange, to new: BPFMap
+    _ counters: MapChange, _ totals: MapChange, _ past: MapChange?, to new: BPFMap
   ) throws(DataplaneError) {
-    var sums: [[UInt8]: [UInt64]] = [:]
-    func add(_ values: [UInt8], of type: DataType, at start: Int, to id: [UInt8]) {
+    var sums: [UInt32: [UInt64]] = [:]
+    func add(_ values: [UInt8], of type: DataType, at start: Int, to id: UInt32) {
       for (index, name) in ["translated", "refused", "denied"].enumerated() {
         for member in [name, name + "_before"].compactMap({ type.member($0) })
         where member.type.size == 8 {
@@ -82,22 +85,30 @@ struct CounterCarrier {
     let perCPU = RawMap(counters.old, isPerCPU: true)
     for (key, values) in try bpf({ () throws(BPFError) in try perCPU.all() }) {
       for cpu in 0..<perCPU.valuesPerElement {
-        add(values, of: counters.oldTypes.value, at: cpu * perCPU.valueStride, to: key)
+        add(values, of: counters.oldTypes.value, at: cpu * perCPU.valueStride, to: id(key, at: 0))
       }
     }
     for (key, value) in try bpf({ () throws(BPFError) in try RawMap(totals.old).all() }) {
-      add(value, of: totals.oldTypes.value, at: 0, to: key)
+      add(value, of: totals.oldTypes.value, at: 0, to: id(key, at: 0))
     }
-    let target = try bpf { () throws(BPFError) in try MappedBytes(new) }
-    for (key, words) in sums {
-      let id = key.enumerated().reduce(0) { id, byte in
-        id | Int(byte.element) << ((WordSums.isLittleEndian ? byte.offset : 3 - byte.offset) * 8)
+    if let past {
+      let (kind, number) = (try past.keyOffset("kind"), try past.keyOffset("id"))
+      for (key, value) in try bpf({ () throws(BPFError) in try RawMap(past.old).all() })
+      where id(key, at: kind) == SVC_PAST_SERVICE.rawValue {
+        add(value, of: past.oldTypes.value, at: 0, to: id(key, at: number))
       }
-      guard id < target.count else { continue }
-      for (name, word) in zip(["translated_before", "refused_before", "denied_before"], words) {
-        guard let member = totals.newTypes.value.member(name) else { continue }
-        target.store(WordSums.bytes(word), at: id, offset: member.offset)
-      }
+    }
+    try bpf { () throws(BPFError) in
+      try HashMap<svc_past_key, svc_past>(new).update(
+        sums.keys.map { svc_past_key($0, SVC_PAST_SERVICE) },
+        sums.values.map { svc_past(translated: $0[0], refused: $0[1], denied: $0[2]) })
+    }
+  }
+
+  /// A `__u32` of a key.
+  private static func id(_ key: [UInt8], at offset: Int) -> UInt32 {
+    (0..<4).reduce(0) { id, byte in
+      id | UInt32(key[offset + byte]) << ((WordSums.isLittleEndian ? byte : 3 - byte) * 8)
     }
   }
 }

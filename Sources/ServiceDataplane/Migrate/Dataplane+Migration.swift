@@ -186,6 +186,14 @@ extension Dataplane {
           try open.reuse(BPFMap(pinned: pin), as: name)
         }
       }
+      // Which layout 4 did not have.
+      for family in ["4", "6"] {
+        let name = "tallies" + family
+        if !Files.exists(layout.pin(ofMap: name)) && !Files.exists(layout.next + "/" + name) {
+          try TallyShape.size(open, family: family)
+        }
+      }
+      try TallyShape.tell(open)
       return try open.load()
     }
     return try Migration(changes, object, build)

@@ -42,6 +42,14 @@ struct MapChange: Sendable {
     return (old.offset, new.offset)
   }
 
+  /// Where a member of a key is in the old layout.
+  func keyOffset(_ name: String) throws(DataplaneError) -> Int {
+    guard let member = oldTypes.key.member(name) else {
+      throw .notCarried(self.name, "its key has no member \(name)")
+    }
+    return member.offset
+  }
+
   // MARK: Which
 
   /// Hashes up to layout 3, arrays since; what is in them is carried over by their own carriers.
@@ -64,7 +72,7 @@ struct MapChange: Sendable {
     guard header || isOtherVersion || !names.isEmpty else { return [:] }
     names.insert("header")
     for pair in [
-      ["sockets", "socket_tags"], ["counters4", "totals4"], ["counters6", "totals6"],
+      ["sockets", "socket_tags"], ["counters4", "totals4", "past4"], ["counters6", "totals6", "past6"],
       ["services4", "names4"], ["services6", "names6"],
     ] where !names.isDisjoint(with: pair) {
       names.formUnion(pair)

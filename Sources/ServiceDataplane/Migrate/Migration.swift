@@ -98,6 +98,8 @@ struct Migration {
     newHeader["version"] = UInt64(ReleaseVersion.current.packed)
     newHeader["map_set"] = oldHeader["map_set"] + 1
     newHeader["switching"] = UInt64(SVC_SWITCHING_LINKS.rawValue)
+    // A program may have held it for a moment.
+    newHeader["tally_lock"] = 0
     // What programs write comes last: the later, the less of it changes before they are replaced.
     let apart: Set = [
       "header", "sockets", "socket_tags", "affinities", "more_flows", "events", "counters4",
@@ -135,7 +137,8 @@ struct Migration {
     for family in ["4", "6"] {
       guard let counters = changes["counters" + family], let totals = changes["totals" + family]
       else { continue }
-      try CounterCarrier.sumUp(counters, totals, to: map("totals" + family))
+      try CounterCarrier.sumUp(
+        counters, totals, changes["past" + family], to: map("past" + family))
     }
     try events?.addRest()
     // A socket that is being closed is gone from both or from none after this.

@@ -14,6 +14,8 @@ public struct ResidentTable {
   private var generation: UInt64?
   /// What was read as free may have been taken out of use a moment ago, and programs see it still.
   private var isFreeSettled = false
+  /// Endpoint ids that were given back since then.
+  private var released = ReleasedEndpoints([])
   /// Lists, ids and frontends that may wait for a grace period together.
   private static let mostUnsettled = 16_384
 
@@ -26,6 +28,7 @@ public struct ResidentTable {
   private mutating func read() throws(DataplaneError) {
     generation = tables.generation
     isFreeSettled = false
+    released = ReleasedEndpoints([])
     let states = try tables.readStates()
     let known = states.compactMap(ResidentFamily.init)
     families = known.count == states.count ? known : []
@@ -74,6 +77,7 @@ public struct ResidentTable {
     let after = addresses.filter
     try tables.write(parts.map(\.plan)) { (during, after) }
     for (index, part) in parts.enumerated() { families[index].commit(part) }
+    released.add(parts.map(\.plan))
     generation = tables.generation
   }
 
@@ -91,7 +95,8 @@ public struct ResidentTable {
 
   /// Waits until what was taken out of use is free.
   public mutating func settle() throws(DataplaneError) {
-    try tables.waitIfPending()
+    try tables.waitIfPending(releasing: isFreeSettled ? released : nil)
+    released = ReleasedEndpoints([])
     for index in families.indices { families[index].settle() }
     isFreeSettled = true
   }

@@ -15,6 +15,9 @@ extension KernelTables {
     public var flowsGivenUp: UInt64 = 0
     /// Calls that were refused with ENOMEM.
     public var noMemory: UInt64 = 0
+    /// How often the counters of one backend have missed SVC_TALLY_CARRY connects or datagrams,
+    /// because the kernel had no memory to count them.
+    public var talliesLost: UInt64 = 0
   }
 
   /// Counted since attach, over all processors.
@@ -31,6 +34,7 @@ extension KernelTables {
     return SocketUse(
       records: sockets.taken, capacity: sockets.count, setFull: count(SVC_EVENT_SET_FULL),
       sharedBackends: count(SVC_EVENT_SHARED_BACKEND),
-      flowsGivenUp: count(SVC_EVENT_FLOW_GIVEN_UP), noMemory: count(SVC_EVENT_NO_MEMORY))
+      flowsGivenUp: count(SVC_EVENT_FLOW_GIVEN_UP), noMemory: count(SVC_EVENT_NO_MEMORY),
+      talliesLost: count(SVC_EVENT_TALLY_LOST))
   }
 }

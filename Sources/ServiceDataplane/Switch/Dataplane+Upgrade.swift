@@ -56,6 +56,7 @@ extension Dataplane {
         let place = pin.map { $0(name) } ?? layout.pin(ofMap: name)
         if let place { try reuse(place, as: name, in: open) }
       }
+      try TallyShape.tell(open)
       return try open.load()
     }
   }

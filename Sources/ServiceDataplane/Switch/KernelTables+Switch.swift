@@ -71,14 +71,7 @@ extension FamilyTables {
     try names.copy(from: other.names)
     try ranges.copy(from: other.ranges)
     // Not what programs count there themselves.
-    for id in 0..<UInt32(min(totals.count, other.totals.count)) {
-      let total = other.totals[id]
-      totals.store(
-        svc_totals(
-          translated_before: total.translated_before, refused_before: total.refused_before,
-          denied_before: total.denied_before, refused: 0, denied: 0),
-        at: id)
-    }
+    try past.copy(from: other.past)
   }
 
   /// Indexes stay, and where the words are is found anew.
@@ -97,22 +90,5 @@ extension FamilyTables {
       }
     }
     initialize(table)
-  }
-
-  fileprivate func takeOverCounters(from other: FamilyTables) throws(BPFError) {
-    for (id, sum) in try other.readCounters() where Int(id) < totals.count {
-      let words = [sum.translated, sum.refused, sum.denied]
-      for (word, offset) in zip(words, Self.offsetsBefore) {
-        totals.publish(word, at: id, offset: offset)
-      }
-    }
-  }
-
-  private static var offsetsBefore: [Int] {
-    [
-      MemoryLayout<svc_totals>.offset(of: \.translated_before),
-      MemoryLayout<svc_totals>.offset(of: \.refused_before),
-      MemoryLayout<svc_totals>.offset(of: \.denied_before),
-    ].compactMap(\.self)
   }
 }

@@ -41,13 +41,13 @@ extension ServiceDescription {
       ("algorithm", .string(algorithm.rawValue)),
       ("udpChoice", .string(udpChoice.rawValue)),
       ("terminate", .string("\(termination)")),
-      ("ports", .array(ports.map(ServiceDescription.value))),
+      ("ports", .array(ports.map(value))),
       ("frontendGroups", .array(groups.map(ServiceDescription.value))),
       ("unserved", unserved.map { .string($0) } ?? .null),
     ])
   }
 
-  private static func value(_ port: ServicePort) -> DescriptionValue {
+  private func value(_ port: ServicePort) -> DescriptionValue {
     let target: DescriptionValue =
       switch port.targetPort {
       case .number(let number): .number(UInt64(number.number))
@@ -57,9 +57,19 @@ extension ServiceDescription {
       ("name", .string(port.name)), ("protocol", .string("\(port.transport)")),
       ("port", .number(UInt64(port.port.number))), ("targetPort", target),
       ("nodePort", port.nodePort.map { .number(UInt64($0.number)) } ?? .null),
-      ("endpoints", .array(port.endpoints.map(value))),
+      ("endpoints", .array(port.endpoints.map(Self.value))),
       ("translated", .number(port.counters.translated)),
       ("refused", .number(port.counters.refused)),
+      (
+        "backends",
+        .array(
+          given(port).map { backend, translated in
+            .object([
+              ("address", .string("\(backend.address)")),
+              ("port", .number(UInt64(backend.port.number))), ("translated", .number(translated)),
+            ])
+          })
+      ),
     ])
   }
 

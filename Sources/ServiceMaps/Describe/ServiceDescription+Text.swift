@@ -95,6 +95,9 @@ extension ServiceDescription {
     for port in ports {
       text += "  \(port.name.isEmpty ? "<unset>" : port.name)  \(port.port)/\(port.transport)"
       text += "  \(port.counters.translated) translated, \(port.counters.refused) refused\n"
+      for (backend, translated) in given(port) {
+        text += "    \(backend)  \(translated)\n"
+      }
     }
     return text
   }

@@ -45,6 +45,15 @@ public struct ServiceDescription: Sendable {
   /// Why there are no frontends at all; nil where there may be some.
   public var unserved: String?
 
+  /// The backends of a port that are in use or were given something, sorted, and what each was
+  /// given; none before anybody asked.
+  func given(_ port: ServicePort) -> [(backend: Backend, translated: UInt64)] {
+    guard port.counters.translated > 0 else { return [] }
+    let inUse = groups.lazy.filter { $0.portName == port.name }.flatMap(\.inUse)
+    return Set(inUse).union(port.counters.backends.keys).sorted()
+      .map { ($0, port.counters.backends[$0] ?? 0) }
+  }
+
   /// nil when there is no such Service among the known objects.
   public init?(
     _ name: NamespacedName, in known: KnownObjects, options: CompileOptions = CompileOptions(),

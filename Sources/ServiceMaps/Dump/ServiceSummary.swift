@@ -39,7 +39,27 @@ extension TableDump {
     return summaries
   }
 
-  typealias CountedService = (label: String, name: ServicePortName, counters: ServiceCounters)
+  /// What was counted for one service port.
+  struct CountedService {
+    var label: String
+    var name: ServicePortName
+    var counters: ServiceCounters
+    /// Sorted: all that serve for it, once it has been asked for; among these are some, perhaps,
+    /// that were given nothing.
+    var backends: [(backend: Backend, translated: UInt64)] = []
+
+    init(
+      _ label: String, _ name: ServicePortName, _ counters: ServiceCounters?,
+      serving: [Backend] = []
+    ) {
+      self.label = label
+      self.name = name
+      self.counters = counters ?? ServiceCounters()
+      guard let counters, counters.translated > 0 else { return }
+      backends = Set(serving).union(counters.backends.keys).sorted()
+        .map { ($0, counters.backends[$0] ?? 0) }
+    }
+  }
 
   /// The service ports of the table, and those that were counted and have left it since; sorted.
   func counted(_ summaries: [ServiceSummary]) -> [CountedService] {
@@ -49,12 +69,13 @@ extension TableDump {
     for summary in summaries {
       let counters = counters[summary.name]
       if counters != nil { found += 1 }
-      result.append((summary.label, summary.name, counters ?? ServiceCounters()))
+      result.append(
+        CountedService(summary.label, summary.name, counters, serving: summary.backends))
     }
     if found == counters.count { return result }
     let present = Set(summaries.lazy.map(\.name))
     for (name, counters) in counters where !present.contains(name) {
-      result.append(("\(name.service):\(name.port)", name, counters))
+      result.append(CountedService("\(name.service):\(name.port)", name, counters))
     }
     return result.sorted { $0.name < $1.name }
   }

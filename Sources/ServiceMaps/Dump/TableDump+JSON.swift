@@ -109,7 +109,17 @@ extension TableDump {
       output.append(number: entry.counters.translated)
       output.append(#","refused":"#)
       output.append(number: entry.counters.refused)
-      output.append("}")
+      output.append(#","backends":["#)
+      for (index, entry) in entry.backends.enumerated() {
+        output.append(index == 0 ? #"{"address":""# : #",{"address":""#)
+        output.append(entry.backend.address)
+        output.append(#"","port":"#)
+        output.append(number: entry.backend.port.number)
+        output.append(#","translated":"#)
+        output.append(number: entry.translated)
+        output.append("}")
+      }
+      output.append("]}")
     }
   }
 }

@@ -8,6 +8,7 @@ extension TableDump {
   /// backends   10.96.0.10:53/UDP -> 10.0.0.1:53 kube-system/kube-dns:dns
   ///            -/UDP -> 10.0.0.2:53 kube-system/kube-dns:dns kept
   /// counters   kube-system/kube-dns:dns UDP translated=12 refused=0
+  ///            kube-system/kube-dns:dns UDP -> 10.0.0.1:53 translated=7
   /// ```
   ///
   /// `all` has the lines of all views, each with the view's name in front.
@@ -91,16 +92,27 @@ extension TableDump {
   private static func append(
     _ counted: [CountedService], prefix: String, to output: inout OutputBuffer
   ) {
-    for (label, name, counters) in counted {
-      output.append(prefix)
-      output.append(label)
-      output.append(" ")
-      output.append(name.transport.description)
+    for service in counted {
+      func begin() {
+        output.append(prefix)
+        output.append(service.label)
+        output.append(" ")
+        output.append(service.name.transport.description)
+      }
+      begin()
       output.append(" translated=")
-      output.append(number: counters.translated)
+      output.append(number: service.counters.translated)
       output.append(" refused=")
-      output.append(number: counters.refused)
+      output.append(number: service.counters.refused)
       output.append("\n")
+      for (backend, translated) in service.backends {
+        begin()
+        output.append(" -> ")
+        output.append(backend.address, backend.port)
+        output.append(" translated=")
+        output.append(number: translated)
+        output.append("\n")
+      }
     }
   }
 }

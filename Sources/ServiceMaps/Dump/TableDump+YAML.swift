@@ -80,9 +80,16 @@ extension TableDump {
   private func appendCountersYAML(to output: inout OutputBuffer) {
     let services = counted(summaries)
     output.append(services.isEmpty ? "counters: []\n" : "counters:\n")
-    for (_, name, counters) in services {
-      output.append(yamlIdentity: name)
-      output.append("  translated: \(counters.translated)\n  refused: \(counters.refused)\n")
+    for service in services {
+      output.append(yamlIdentity: service.name)
+      output.append("  translated: \(service.counters.translated)\n")
+      output.append("  refused: \(service.counters.refused)\n")
+      output.append(service.backends.isEmpty ? "  backends: []\n" : "  backends:\n")
+      for (backend, translated) in service.backends {
+        output.append("  - ")
+        output.append(yamlAddress: backend.address, backend.port, indent: "    ")
+        output.append("    translated: \(translated)\n")
+      }
     }
   }
 }

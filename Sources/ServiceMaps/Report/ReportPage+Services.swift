@@ -185,6 +185,7 @@ extension ReportPage {
     if rows.isEmpty && group.leftOut.isEmpty { return }
     html.markup("<table class=\"ends\"><tbody>\n")
     let listed = rows.filter(\.isListed)
+    let counts = service.ports.first { $0.name == group.portName }?.counters.backends
     let most = max(rows.map(\.sockets).max() ?? 0, 1)
     let total = listed.reduce(0) { $0 + $1.sockets }
     for row in rows {
@@ -198,7 +199,9 @@ extension ReportPage {
       if sockets != nil {
         writeShare(row, of: total, among: listed.count, most: most, to: &html)
       }
-      html.markup("</td></tr>\n")
+      html.markup("</td><td class=\"given\">")
+      html.count(counts?[row.backend] ?? 0)
+      html.markup(" given</td></tr>\n")
     }
     for endpoint in group.leftOut {
       html.markup("<tr><td><code>")
@@ -207,7 +210,7 @@ extension ReportPage {
           ?? "\(endpoint.address)")
       html.markup("</code></td><td class=\"out\">left out: ")
       html.text(endpoint.reason.text)
-      html.markup("</td><td></td></tr>\n")
+      html.markup("</td><td></td><td></td></tr>\n")
     }
     html.markup("</tbody></table>\n")
   }

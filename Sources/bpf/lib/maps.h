@@ -52,6 +52,11 @@
 	HASH_MAP(kept##family, struct svc_kept##family, __u32, BPF_F_NO_PREALLOC, 262144);         \
 	ARRAY_MAP(counters##family, BPF_MAP_TYPE_PERCPU_ARRAY, struct svc_counters, 0, 65536);     \
 	ARRAY_MAP(totals##family, BPF_MAP_TYPE_ARRAY, struct svc_totals, BPF_F_MMAPABLE, 65536);   \
+	ARRAY_MAP(tallies##family, BPF_MAP_TYPE_ARRAY, __u64, BPF_F_MMAPABLE, 131072);             \
+	TYPED_MAP(full_tallies##family, BPF_MAP_TYPE_LPM_TRIE, struct svc_tally_key, __u64,        \
+		  BPF_F_NO_PREALLOC, 1 << 24);                                                     \
+	TYPED_MAP(past##family, BPF_MAP_TYPE_LPM_TRIE, struct svc_past_key, struct svc_past,       \
+		  BPF_F_NO_PREALLOC, 1 << 24);                                                     \
 	ARRAY_MAP(services##family, BPF_MAP_TYPE_ARRAY, struct svc_service, BPF_F_MMAPABLE,        \
 		  65536);                                                                          \
 	TYPED_MAP(names##family, BPF_MAP_TYPE_LPM_TRIE, struct svc_names_key, struct svc_names,    \

@@ -93,6 +93,11 @@ struct StatusReport {
       "sockets     \(sockets.records)/\(sockets.capacity) records, since attach: "
         + "\(sockets.setFull) without a record, \(sockets.sharedBackends) with VIPs on one backend, "
         + "\(sockets.flowsGivenUp) VIPs forgotten, \(sockets.noMemory) without memory")
+    if sockets.talliesLost > 0 {
+      lines.append(
+        "counters    those of backends are too low: \(sockets.talliesLost) times the kernel had no "
+          + "memory for 128 more")
+    }
     lines.append("ends        sockets whose backend went away by \(termination)")
     lines.append("totals      \(totals.translated) translated, \(totals.refused) refused")
     return lines.joined(separator: "\n") + "\n"
@@ -164,6 +169,7 @@ struct StatusReport {
           ("sharedBackends", .number(sockets.sharedBackends)),
           ("flowsGivenUp", .number(sockets.flowsGivenUp)),
           ("noMemory", .number(sockets.noMemory)),
+          ("talliesLost", .number(sockets.talliesLost)),
         ])
       ),
       ("termination", .text(termination.description)),

@@ -106,12 +106,15 @@ extension Dataplane {
   }
 
   /// What the kernel counted for a service, all ports and families together.
-  func counters(of service: String = "test/web") throws -> ServiceCounters {
+  func counters(
+    of service: String = "test/web", withBackends: Bool = false
+  ) throws -> ServiceCounters {
     var sum = ServiceCounters()
     for (name, counters) in try tables.readSnapshot(withCounters: true).counters
     where name.service.description == service {
       sum.translated += counters.translated
       sum.refused += counters.refused
+      if withBackends { sum.backends.merge(counters.backends, uniquingKeysWith: +) }
     }
     return sum
   }

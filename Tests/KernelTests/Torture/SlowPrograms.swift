@@ -1,6 +1,7 @@
 import BPFLoader
 import BPFTestObject
 import Glibc
+import ServiceDataplane
 
 /// A second set of the programs on the same maps, for another cgroup: those that wait between their
 /// reads. Attached for as long as this lives.
@@ -19,6 +20,7 @@ final class SlowPrograms {
       let path = sandbox.pin + (name == "header" ? "/header" : "/maps/\(name)")
       try object.reuse(BPFMap(pinned: path), as: name)
     }
+    try TallyShape.tell(object)
     let loaded = try object.load()
     for hook in SocketHook.allCases {
       links.append(

@@ -168,7 +168,7 @@ import Testing
     #expect(MemoryLayout<svc_service>.size == 64)
     #expect(MemoryLayout<svc_guard_parameters>.offset(of: \.mask) == 8)
     #expect(MemoryLayout<svc_counters>.size == 8)
-    #expect(MemoryLayout<svc_header>.size == 64)
+    #expect(MemoryLayout<svc_header>.size == 72)
     #expect(MemoryLayout<svc_flow>.size == 56)
     #expect(MemoryLayout<svc_socket>.size == 64)
     #expect(MemoryLayout<svc_more_flows>.size == 1016)

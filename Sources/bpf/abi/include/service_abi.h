@@ -21,7 +21,7 @@
  * The test layout was never released: members that are new, moved, wider or narrower.
  */
 #ifndef SVC_TEST_LAYOUT
-#define SVC_LAYOUT_VERSION 4
+#define SVC_LAYOUT_VERSION 5
 #define SVC_NAME_SIZE 64 /* RFC 1123 label (63) with its NUL */
 #define SVC_TEXT_SIZE 52
 #define SVC_TEST_MEMBER(type)
@@ -321,16 +321,65 @@ struct svc_counters {
 
 /*
  * totals4, totals6: ARRAY by service port id, mmapped: what happens too seldom for a counter per
- * processor, and what was counted in maps that others have replaced.
+ * processor.
  */
 struct svc_totals {
-	/* Written by the loader only. */
-	__u64 translated_before;
-	__u64 refused_before;
-	__u64 denied_before;
 	SVC_TEST_MEMBER(__u64)
 	__u64 refused; /* refused because there was no backend */
 	__u64 denied;  /* refused because of the source ranges */
+};
+
+/*
+ * tallies4, tallies6: ARRAY of __u64, mmapped: connects and datagrams that each endpoint was given,
+ * a byte for each endpoint id and stripe. A processor counts in the stripe of its number; there
+ * are a power of two of them, SVC_TALLY_STRIPES at most. The bytes of SVC_TALLY_BLOCK ids fill a
+ * cache line, and the lines of all stripes of these ids lie one after the other.
+ *
+ * A byte that has reached SVC_TALLY_CARRY gives as much away to full_tallies: so there is room
+ * for endpoints that nobody asks for, and elements only for those that many do.
+ */
+#define SVC_TALLY_STRIPES 8
+#define SVC_TALLY_BLOCK 64
+#define SVC_TALLY_WORDS 8 /* of a block in one stripe */
+#define SVC_TALLY_CARRY 0x80
+
+/* The word of an endpoint id in a stripe; the byte is svc_tally_shift() bits up in it. */
+static inline __u32 svc_tally_word(__u32 endpoint, __u32 stripe, __u32 stripes)
+{
+	return (endpoint / SVC_TALLY_BLOCK * stripes + stripe) * SVC_TALLY_WORDS +
+	       endpoint / 8 % SVC_TALLY_WORDS;
+}
+
+static inline __u32 svc_tally_shift(__u32 endpoint)
+{
+	return endpoint % 8 * 8;
+}
+
+/* full_tallies4, full_tallies6: LPM_TRIE by endpoint id -> __u64: what its bytes gave away. */
+struct svc_tally_key {
+	__u32 prefix_length; /* 32 */
+	__u32 endpoint;
+};
+
+/*
+ * past4, past6: LPM_TRIE: what was counted in maps that others have taken the place of. Written by
+ * the loader only. Tries, because they take no memory for what is not there.
+ */
+enum svc_past_kind {
+	SVC_PAST_SERVICE = 0,
+	SVC_PAST_ENDPOINT = 1,
+};
+
+struct svc_past_key {
+	__u32 prefix_length; /* 64 */
+	__u32 kind;	     /* enum svc_past_kind */
+	__u32 id;
+};
+
+struct svc_past {
+	__u64 translated;
+	__u64 refused;
+	__u64 denied;
 };
 
 /* header: ARRAY with one element, mmapped. */
@@ -347,6 +396,8 @@ struct svc_header {
 	__u64 grown_at;	  /* seconds since 1970; 0: never */
 	__u32 version; /* of the socklb whose programs these are: major << 16 | minor << 8 | patch */
 	__u32 switching; /* enum svc_switching */
+	__u32 tally_lock; /* 1: a program puts an element into full_tallies4 or full_tallies6 */
+	__u32 zero;
 };
 
 enum svc_switching {
@@ -366,7 +417,9 @@ enum svc_event {
 	SVC_EVENT_SET_FULL = 2,
 	/* A socket used more VIPs at once than it can remember; the one used longest ago was given up. */
 	SVC_EVENT_FLOW_GIVEN_UP = 3,
-	SVC_EVENTS = 4,
+	/* The kernel had no memory to count on: SVC_TALLY_CARRY of one endpoint are not counted. */
+	SVC_EVENT_TALLY_LOST = 4,
+	SVC_EVENTS = 5,
 };
 
 #include "key_abi.h"
