@@ -24,6 +24,33 @@ let topTests: [KernelTest] =
       _ = try whoAnswers(vip, pods)
       try checkEqual(try first.row().connects.established, 13, "of the first, later")
     },
+    KernelTest("top_tells_an_uneven_share_from_an_even_one") { sandbox in
+      let pods = try Pods(.v4, SK_TCP, 1...4)
+      let vips = (1...3).map { Variant.v4.vip($0) }
+      try sandbox.attach([
+        frontend(vips[0], .tcp, of: "test/turn", pods.places).with(algorithm: .roundRobin),
+        frontend(vips[1], .tcp, of: "test/kept", pods.places).with(affinity: 100),
+        frontend(vips[2], .tcp, of: "test/one", [pods.places[0]]),
+      ])
+      // More than a byte counts, so that programs carry.
+      let first = try Counting(sandbox)
+      for _ in 0..<1200 { _ = try whoAnswers(vips[0], pods) }
+      let turn = try first.row("test/turn")
+      try checkEqual(turn.backends.map(\.new), [300, 300, 300, 300], "in turn")
+      try checkEqual(turn.backends.map(\.share?.part), [0.25, 0.25, 0.25, 0.25], "shares in turn")
+      try check(turn.share?.isUneven == false, "\(String(describing: turn.share)) is uneven")
+      var kept: Backend?
+      for _ in 0..<40 { kept = try backend(try whoAnswers(vips[1], pods)) }
+      for _ in 0..<40 { _ = try whoAnswers(vips[2], pods) }
+      let row = try first.row("test/kept")
+      try check(
+        row.share?.part == 1 && row.share?.fair == 0.25 && row.share?.isUneven == true,
+        "\(String(describing: row.share)) with affinity")
+      for row in row.backends {
+        try checkEqual(row.new, row.backend == kept ? 40 : 0, "with affinity to \(row.backend)")
+      }
+      try check(try first.row("test/one").share == nil, "the share of the only one")
+    },
     KernelTest("top_counts_sockets_beyond_their_records") { sandbox in
       // One socket, three Services: a record has room for one of them.
       let pods = try Pods(.v4, SK_UDP, 1...3)
@@ -205,6 +232,7 @@ private func topOf(_ variant: Variant) -> [KernelTest] {
       try checkEqual(row.sockets, 10, "sockets")
       try checkEqual(row.backends.count, 2, "backends")
       for row in row.backends {
+        try checkEqual(row.new, reached[row.backend] ?? 0, "new to \(row.backend)")
         try checkEqual(
           row.connects.established, reached[row.backend] ?? 0, "established to \(row.backend)")
         try checkEqual(
