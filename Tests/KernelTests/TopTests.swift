@@ -195,6 +195,8 @@ let topTests: [KernelTest] =
         // A line that is cut off where the terminal ends now.
         terminal.resize(rows: 8, columns: 40)
         try terminal.await("FAIL/s  …")
+        try terminal.await("\r\ntest/web:http ")
+        try check(!terminal.clearsLastColumn, "the last column is cleared")
         switch end {
         case "q": terminal.type("q")
         case "SIGTERM": kill(top.pid, SIGTERM)

@@ -127,6 +127,11 @@ final class TestTerminal {
   /// Keys are neither shown nor gathered to lines.
   var isRaw: Bool { sk_terminal_is_raw(descriptor) == 1 }
 
+  /// A line that is cut off is followed by "clear to the end of line".
+  var clearsLastColumn: Bool {
+    seen.contains("…\u{1b}[K") || seen.contains("…\u{1b}[0m\u{1b}[K")
+  }
+
   func type(_ keys: String) { _ = write(descriptor, keys, keys.utf8.count) }
 
   /// Columns of the widest line, without what only moves the cursor or paints.
