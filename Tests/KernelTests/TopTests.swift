@@ -24,6 +24,33 @@ let topTests: [KernelTest] =
       _ = try whoAnswers(vip, pods)
       try checkEqual(try first.row().connects.established, 13, "of the first, later")
     },
+    KernelTest("top_tells_an_uneven_share_from_an_even_one") { sandbox in
+      let pods = try Pods(.v4, SK_TCP, 1...4)
+      let vips = (1...3).map { Variant.v4.vip($0) }
+      try sandbox.attach([
+        frontend(vips[0], .tcp, of: "test/turn", pods.places).with(algorithm: .roundRobin),
+        frontend(vips[1], .tcp, of: "test/kept", pods.places).with(affinity: 100),
+        frontend(vips[2], .tcp, of: "test/one", [pods.places[0]]),
+      ])
+      // More than a byte counts, so that programs carry.
+      let first = try Counting(sandbox)
+      for _ in 0..<1200 { _ = try whoAnswers(vips[0], pods) }
+      let turn = try first.row("test/turn")
+      try checkEqual(turn.backends.map(\.new), [300, 300, 300, 300], "in turn")
+      try checkEqual(turn.backends.map(\.share?.part), [0.25, 0.25, 0.25, 0.25], "shares in turn")
+      try check(turn.share?.isUneven == false, "\(String(describing: turn.share)) is uneven")
+      var kept: Backend?
+      for _ in 0..<40 { kept = try backend(try whoAnswers(vips[1], pods)) }
+      for _ in 0..<40 { _ = try whoAnswers(vips[2], pods) }
+      let row = try first.row("test/kept")
+      try check(
+        row.share?.part == 1 && row.share?.fair == 0.25 && row.share?.isUneven == true,
+        "\(String(describing: row.share)) with affinity")
+      for row in row.backends {
+        try checkEqual(row.new, row.backend == kept ? 40 : 0, "with affinity to \(row.backend)")
+      }
+      try check(try first.row("test/one").share == nil, "the share of the only one")
+    },
     KernelTest("top_counts_sockets_beyond_their_records") { sandbox in
       // One socket, three Services: a record has room for one of them.
       let pods = try Pods(.v4, SK_UDP, 1...3)
@@ -41,9 +68,10 @@ let topTests: [KernelTest] =
         try checkEqual(row.new, 4, "datagrams of s\(number)")
         try checkEqual(row.connects.begun, 0, "TCP connections of s\(number)")
       }
-      // Counted anew each time, not added up.
+      // Counted anew each time, not added up. What a UDP socket had goes with a grace period.
       sockets.removeLast(3)
       for number in 0..<3 {
+        for _ in 0..<200 where try counting.row("test/s\(number)").sockets > 1 { sk_sleep(20) }
         try checkEqual(try counting.row("test/s\(number)").sockets, 1, "sockets left of s\(number)")
       }
       withExtendedLifetime((pods, sockets)) {}
@@ -91,13 +119,17 @@ let topTests: [KernelTest] =
       try sandbox.attach([frontend(Variant.v4.vip(1), .tcp, [Variant.v4.pod(1)])])
       for signal in [SIGKILL, SIGTERM] {
         let top = try TopCommand(sandbox)
-        try check(!programs(sandbox).isEmpty, "no program of top runs")
+        let programs = try programsOfTop(sandbox)
+        try checkEqual(programs.count, 1, "programs of top that run")
         kill(top.process.pid, signal)
         let code = top.process.wait(seconds: 10)
         try checkEqual(code, signal == SIGKILL ? 137 : 0, "exit code")
         // The kernel frees them a moment later.
-        for _ in 0..<500 where !programs(sandbox).isEmpty { sk_sleep(10) }
-        try checkEqual(programs(sandbox), [], "programs after signal \(signal)")
+        for _ in 0..<500 where programs.contains(where: { BPFProgram(id: $0) != nil }) {
+          sk_sleep(10)
+        }
+        try check(
+          programs.allSatisfy { BPFProgram(id: $0) == nil }, "a program after signal \(signal)")
       }
     },
     KernelTest("top_by_the_command_adds_up") { sandbox in
@@ -143,7 +175,7 @@ let topTests: [KernelTest] =
       let vip = Variant.v4.vip(1)
       try sandbox.attach([frontend(vip, .tcp, portName: "http", pods.places)])
       for end in ["q", "SIGTERM", "SIGINT"] {
-        let terminal = try TestTerminal(rows: 12, columns: 70)
+        let terminal = try TestTerminal(rows: 12, columns: 80)
         let top = try Process(
           [
             "/usr/bin/env", "TERM=xterm", sandbox.socklb, "top", "--interval", "100ms", "--pin",
@@ -158,9 +190,13 @@ let topTests: [KernelTest] =
         try terminal.await("[n name]")
         terminal.type("b")
         try terminal.await("  10.0.0.1:8080")
-        try check(terminal.widest <= 70, "a line of \(terminal.widest) columns")
+        let widest = terminal.widest
+        try check(widest > 60 && widest <= 80, "a line of \(widest) columns")
+        // A line that is cut off where the terminal ends now.
         terminal.resize(rows: 8, columns: 40)
-        try terminal.await("service po…")
+        try terminal.await("FAIL/s  …")
+        try terminal.await("\r\ntest/web:http ")
+        try check(!terminal.clearsLastColumn, "the last column is cleared")
         switch end {
         case "q": terminal.type("q")
         case "SIGTERM": kill(top.pid, SIGTERM)
@@ -198,6 +234,7 @@ private func topOf(_ variant: Variant) -> [KernelTest] {
       try checkEqual(row.sockets, 10, "sockets")
       try checkEqual(row.backends.count, 2, "backends")
       for row in row.backends {
+        try checkEqual(row.new, reached[row.backend] ?? 0, "new to \(row.backend)")
         try checkEqual(
           row.connects.established, reached[row.backend] ?? 0, "established to \(row.backend)")
         try checkEqual(
@@ -259,10 +296,11 @@ private func topOf(_ variant: Variant) -> [KernelTest] {
           row.connects.failed, row.backend == (try backend(own.pod(3))) ? failed : 0,
           "failed to \(row.backend)")
       }
-      // Two fit into the queue of a listener that wants none.
+      // One or two fit into the queue of a listener that wants none.
       let before = try counting.row("test/full").connects
       try checkEqual(before.begun, 6, "begun")
       try check(before.established < 6 && before.failures == 0, "\(before)")
+      withExtendedLifetime(waiting) {}
       waiting = []
       let after = try counting.row("test/full").connects
       try checkEqual(after.givenUp, 6 - after.established, "given up")

@@ -159,6 +159,10 @@ NORMAL = [
 def normal(line):
     for pattern, text in NORMAL:
         line = re.sub(pattern, text, line)
+    if "NEW/s" in line or "%/" in line:
+        # Of `top`: rates, shares and times differ, and with them where columns begin.
+        line = re.sub(r"\b\d+(\.\d+)?(µs|ms)|(?<= )\d+\.\d+(?= )|\b\d+(?=%/)", "N", line)
+        line = re.sub(r" +", " ", line)
     return line
 
 

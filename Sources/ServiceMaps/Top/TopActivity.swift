@@ -64,7 +64,7 @@ extension TopTable.Row {
     let listed = Set(served.listed.values.joined())
     for backend in activity.keys.filter({ !listed.contains($0) }).sorted() {
       var row = TopTable.BackendRow(backend: backend, state: activity[backend]?.state ?? .gone)
-      row.new = counts?[backend]
+      if row.state == .kept { row.new = counts.map { $0[backend] ?? 0 } }
       row.add(activity[backend])
       backends.append(row)
     }
@@ -74,11 +74,14 @@ extension TopTable.Row {
   private func newByBackend(
     _ before: ServiceCounters?, _ after: ServiceCounters?
   ) -> [Backend: UInt64]? {
-    guard let after else { return nil }
-    if after.backends.isEmpty { return new == 0 ? [:] : nil }
+    guard let after, !after.backends.isEmpty else { return new == 0 ? [:] : nil }
     var result: [Backend: UInt64] = [:]
     for (backend, count) in after.backends {
-      result[backend] = count.counted(since: before?.backends[backend] ?? 0)
+      let old = before?.backends[backend] ?? 0
+      // These are read while programs carry from one word to another: for a moment they may be some
+      // hundreds too large.
+      let isCarry = count < old && old - count < 1024
+      result[backend] = isCarry ? 0 : min(count.counted(since: old), new)
     }
     return result
   }

@@ -80,7 +80,7 @@ public struct TopFrame: Sendable {
     _ samples: (before: TopSample, after: TopSample)?, rows: Int, columns: Int, clock: String,
     interval: String
   ) -> [TopLine] {
-    let title = "socklb top  \(clock)  every \(interval)  "
+    let title = "socklb top \(clock), \(interval): "
     guard let samples else {
       return [TopLine(TopTable.cut(title + "counting …", columns))]
     }

@@ -98,9 +98,9 @@ extension TopTable {
     ]
   }
 
-  /// `12 Services' ports: 310 new/s, 2 refused/s, 0 failed/s, 1203 live`.
+  /// `12 ports, 310 new/s, 2 refused/s, 0 failed/s, 1203 live`.
   public var summary: String {
-    "\(totals.rows) service port\(totals.rows == 1 ? "" : "s"): \(TopNumber.rate(rate(totals.new))) new/s, "
+    "\(totals.rows) port\(totals.rows == 1 ? "" : "s"), \(TopNumber.rate(rate(totals.new))) new/s, "
       + "\(TopNumber.rate(rate(totals.refused + totals.denied))) refused/s, "
       + "\(TopNumber.rate(rate(totals.failures))) failed/s, \(TopNumber.count(totals.sockets)) live"
   }

@@ -30,11 +30,16 @@ final class Screen {
   /// - Returns: false when nobody sees it any more.
   func show(_ lines: [TopLine]) throws -> Bool {
     var text = "\u{1b}[H"
+    let columns = size.columns
     for (index, line) in lines.enumerated() {
       if index > 0 { text += "\r\n" }
-      text += paint(line) + "\u{1b}[K"
+      text += paint(line)
+      // Behind a line that fills it the cursor stays on the last column, which would be cleared.
+      if line.text.count < columns { text += "\u{1b}[K" }
     }
-    var rest = Array((text + "\u{1b}[J").utf8)[...]
+    // What is below, of a terminal that was higher.
+    if lines.count < size.rows { text += "\r\n\u{1b}[J" }
+    var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
       if waiting.signalCount > 0 { return false }
       guard let count = try waiting.write(rest, milliseconds: 200) else { return false }

@@ -94,13 +94,13 @@ final class TopCommand {
   }
 }
 
-/// The programs of a `top` that are loaded: those that came after the data plane's.
-func programs(_ sandbox: Sandbox) -> [UInt32] {
-  guard let dataplane = try? Dataplane(pin: sandbox.pin),
-    let last = try? dataplane.attachments().map(\.programID).max()
-  else { return [] }
-  return (last..<last + 5000).filter { id in
-    (try? BPFProgram(id: id)?.info().name)?.hasPrefix("on_connection") == true
+/// The tracepoint programs of all `top` that run: loaded after those of the data plane.
+func programsOfTop(_ sandbox: Sandbox) throws -> [UInt32] {
+  guard let last = try Dataplane(pin: sandbox.pin).attachments().map(\.programID).max() else {
+    throw Failure("nothing is attached")
+  }
+  return (last..<last + 2000).filter { id in
+    (try? BPFProgram(id: id)?.info().name) == "on_connection"
   }
 }
 
@@ -126,6 +126,11 @@ final class TestTerminal {
 
   /// Keys are neither shown nor gathered to lines.
   var isRaw: Bool { sk_terminal_is_raw(descriptor) == 1 }
+
+  /// A line that is cut off is followed by "clear to the end of line".
+  var clearsLastColumn: Bool {
+    seen.contains("…\u{1b}[K") || seen.contains("…\u{1b}[0m\u{1b}[K")
+  }
 
   func type(_ keys: String) { _ = write(descriptor, keys, keys.utf8.count) }
 

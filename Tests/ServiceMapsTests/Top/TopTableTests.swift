@@ -126,6 +126,24 @@ import Testing
     #expect(shares([100], states: [World.state(listed: 1)]).share == nil)
   }
 
+  /// Counters by backend are read while programs carry bytes into words: they may be too large for a
+  /// moment, and smaller after it.
+  @Test func aCounterByBackendThatIsALittleSmallerIsNoNewOne() {
+    func row(_ before: UInt64, _ after: UInt64) -> TopTable.Row {
+      World.table(
+        World.sample(
+          0, [World.web: ServiceCounters(translated: 5000, backends: [World.backends[0]: before])]),
+        World.sample(
+          1, [World.web: ServiceCounters(translated: 5090, backends: [World.backends[0]: after])])
+      ).row(World.web)
+    }
+    #expect(row(4000, 3900).backends[0].new == 0)
+    // One that went and came back has begun anew.
+    #expect(row(4000, 30).backends[0].new == 30)
+    // Nobody was given more than all.
+    #expect(row(4000, 4200).backends[0].new == 90)
+  }
+
   @Test func withoutCountersByBackendNothingIsSaidOfThem() {
     let row = World.table(
       World.sample(0), World.sample(1, [World.web: ServiceCounters(translated: 5)])

@@ -20,15 +20,16 @@ import Testing
     #expect(
       ([header] + rows).map(\.text) == [
         "SERVICE           NEW/s  REF/s FAIL/s   LIVE  ENDP      SHARE     P50     P99",
-        "shop/empty:80           0    1.5      0      0     0   refused: no endpoints",
-        "shop/web:http        50.0      0    2.5      4     2    76%/50%    56µs   126µs",
-        "  10.0.0.1:8080      38.0      -      0      3     -    76%/50%    48µs    64µs",
-        "  10.0.0.2:8080      12.0      -    2.5      1     -    24%/50%    96µs   127µs",
-        "shop/dns:dns/UDP        0      0      0      0     1          -       -       -",
-        "shop/local:80           0      0      0      0     0   no endpoints",
+        "shop/empty:80         0    1.5      0      0     0   refused: no endpoints",
+        "shop/web:http      50.0      0    2.5      4     2    76%/50%    56µs   126µs",
+        "  10.0.0.1:8080    38.0      -      0      3     -    76%/50%    48µs    64µs",
+        "  10.0.0.2:8080    12.0      -    2.5      1     -    24%/50%    96µs   127µs",
+        "shop/dns:dns/UDP      0      0      0      0     1          -       -       -",
+        "  10.0.0.9:53         0      -      0      0     -          -       -       -",
+        "shop/local:80         0      0      0      0     0   no endpoints",
       ])
     #expect(header.mark == .header)
-    #expect(rows.map(\.mark) == [.bad, .warning, .warning, .warning, .plain, .plain])
+    #expect(rows.map(\.mark) == [.bad, .warning, .warning, .warning, .plain, .plain, .plain])
   }
 
   @Test func aLineForItselfNamesItsService() {
@@ -113,12 +114,12 @@ import Testing
     let lines = shown(&frame)
     #expect(
       lines[0].text
-        == "socklb top  12:00:00  every 2s  4 service ports: 50.0 new/s, 0 refused/s, 0 fai…")
+        == "socklb top 12:00:00, 2s: 4 ports, 50.0 new/s, 0 refused/s, 0 failed/s, 0 live")
     #expect(lines[2].text.hasPrefix("SERVICE") && lines[2].mark == .header)
     #expect(lines[3].text.hasPrefix("shop/web:http"))
     #expect(lines[9].text.hasPrefix("q quit  b backends  sort: [r rate] x refused"))
     let first = frame.lines(nil, rows: 10, columns: 80, clock: "12:00:00", interval: "2s")
-    #expect(first.map(\.text) == ["socklb top  12:00:00  every 2s  counting …"])
+    #expect(first.map(\.text) == ["socklb top 12:00:00, 2s: counting …"])
   }
 
   @Test func keysSortScrollAndQuit() {
