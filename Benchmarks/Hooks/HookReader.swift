@@ -19,7 +19,7 @@ final class HookReader: Sendable {
   init(pin: String) throws {
     reader = Mutex(
       try Dataplane(pin: pin).trace(
-        TraceFilter(), ringSize: 8 << 20, outcomes: false, followClose: false))
+        TraceFilter(), bufferSize: 8 << 20, outcomes: false, followClose: false))
     control = try MappedArray(BPFMap(pinned: pin + "/maps/trace"))
     listens(false)
   }

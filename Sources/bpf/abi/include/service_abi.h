@@ -21,7 +21,7 @@
  * The test layout was never released: members that are new, moved, wider or narrower.
  */
 #ifndef SVC_TEST_LAYOUT
-#define SVC_LAYOUT_VERSION 4
+#define SVC_LAYOUT_VERSION 5
 #define SVC_NAME_SIZE 64 /* RFC 1123 label (63) with its NUL */
 #define SVC_TEXT_SIZE 52
 #define SVC_TEST_MEMBER(type)
