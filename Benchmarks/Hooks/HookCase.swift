@@ -39,7 +39,8 @@ struct HookCase {
   static let all = single + HookGrowth.cases
 
   private static let single: [HookCase] = [
-    HookCase(name: "tcp4 service", kind: HK_CONNECTION, to: .service, must: 220, aim: 150,
+    HookCase(
+      name: "tcp4 service", kind: HK_CONNECTION, to: .service, must: 220, aim: 150,
       isTraced: true),
     HookCase(
       name: "tcp4 no service", kind: HK_CONNECTION, to: .stranger, must: 60, aim: 40, mustCPU: 350),

@@ -205,7 +205,8 @@ private let layouts: [BTFStruct] = [
     svc_tracer.self,
     [
       ("lane_mask", \.lane_mask), ("owner", \.owner), ("cgroup", \.cgroup), ("netns", \.netns),
-      ("cgroup_level", \.cgroup_level), ("pid", \.pid), ("flags", \.flags), ("sample", \.sample), ("services", \.services), ("addresses", \.addresses),
+      ("cgroup_level", \.cgroup_level), ("pid", \.pid), ("flags", \.flags), ("sample", \.sample),
+      ("services", \.services), ("addresses", \.addresses),
       ("service", \.service), ("address_be", \.address_be), ("backend_be", \.backend_be),
       ("backend_port_be", \.backend_port_be), ("zero", \.zero), ("zero2", \.zero2),
     ]),

@@ -35,8 +35,7 @@ static __always_inline __u8 why_refused(const struct request *request)
 static __noinline __u8 why_by_policy(const struct request *request)
 {
 	__u32 service = request->frontend.target >> 32;
-	struct svc_policy *policy =
-		EITHER_MAP(is_mapped(request->to.w), policies, &service);
+	struct svc_policy *policy = EITHER_MAP(is_mapped(request->to.w), policies, &service);
 
 	return policy && policy->algorithm == SVC_ALGORITHM_ROUND_ROBIN ? SVC_WHY_ROUND_ROBIN
 									: SVC_WHY_RANDOM;
