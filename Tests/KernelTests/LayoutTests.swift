@@ -200,8 +200,6 @@ private let layouts: [BTFStruct] = [
       ("tail", \.tail), ("zero2", \.zero2),
     ]),
   layout(
-    svc_trace_record.self, [("number", \.number), ("event", \.event), ("zero", \.zero)]),
-  layout(
     svc_tracer.self,
     [
       ("lane_mask", \.lane_mask), ("owner", \.owner), ("cgroup", \.cgroup), ("netns", \.netns),
