@@ -180,7 +180,9 @@ public final class TraceReader {
     let renewal = try control.renew(place, end, owner: owner)
     var result = Renewal.kept
     switch renewal {
-    case .taken: return .over("it was held up, and another reader has taken its place")
+    case .taken:
+      return .over(
+        "it was held up, and another reader has taken its place, or an upgrade has made other maps")
     case .kept(let end): self.end = end
     case .resumed(let end):
       self.end = end

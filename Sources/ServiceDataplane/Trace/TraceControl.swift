@@ -29,6 +29,13 @@ struct TraceControl {
     directory = layout.maps
   }
 
+  /// Ends all who read through maps that others are about to take the place of: each finds that its
+  /// place is not its own any more, whatever release it is of.
+  static func endReaders(of trace: BPFMap) throws(BPFError) {
+    try RawMap(trace).update(
+      [0, 0, 0, 0], Array(repeating: 0, count: trace.valueSize), count: 1)
+  }
+
   private func offset(_ reader: Int) -> Int { Self.tracers + reader * Self.stride }
 
   private func lease(_ reader: Int) -> Int { Self.leases + reader * 8 }

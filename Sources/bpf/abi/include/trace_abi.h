@@ -9,7 +9,11 @@
 /* How many readers there may be at a time. */
 #define SVC_TRACERS 4
 /* Of a reader; processors of higher numbers share them. A power of two. */
+#ifndef SVC_TEST_LAYOUT
 #define SVC_TRACE_LANES 64
+#else
+#define SVC_TRACE_LANES 32
+#endif
 #define SVC_TRACE_SERVICES 32
 #define SVC_TRACE_ADDRESSES 4
 
