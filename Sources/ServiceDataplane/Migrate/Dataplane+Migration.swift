@@ -308,9 +308,7 @@ extension Dataplane {
     let old = try HeaderView(pinned: layout.header)
     let new = try HeaderView(pinned: layout.nextHeader)
     if Files.exists(layout.next + "/trace"), Files.exists(layout.map("trace")) {
-      try bpf { () throws(BPFError) in
-        try TraceControl.endReaders(of: BPFMap(pinned: layout.map("trace")))
-      }
+      try bpf { () throws(BPFError) in try TraceControl.endReaders(layout) }
     }
     old["map_set"] += 1
     var renamed = 0

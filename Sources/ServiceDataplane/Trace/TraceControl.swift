@@ -31,9 +31,13 @@ struct TraceControl {
 
   /// Ends all who read through maps that others are about to take the place of: each finds that its
   /// place is not its own any more, whatever release it is of.
-  static func endReaders(of trace: BPFMap) throws(BPFError) {
+  static func endReaders(_ layout: PinLayout) throws(BPFError) {
+    let trace = try BPFMap(pinned: layout.map("trace"))
     try RawMap(trace).update(
       [0, 0, 0, 0], Array(repeating: 0, count: trace.valueSize), count: 1)
+    guard Files.exists(layout.map("trace_logs")) else { return }
+    let logs = try BPFMap(pinned: layout.map("trace_logs"))
+    for reader in 0..<UInt32(SVC_TRACERS) { try logs.removeInner(at: reader) }
   }
 
   private func offset(_ reader: Int) -> Int { Self.tracers + reader * Self.stride }
