@@ -95,7 +95,7 @@ let package = Package(
       name: "socklb-bench",
       dependencies: [
         "ServiceDataplane", "ServiceMaps", "ManifestText", "BPFLoader", "CServiceABI", "HookKit",
-        "HookPrograms", "PathKit", "SocketKit",
+        "HookPrograms", "PathKit", "SocketKit", "Threads",
       ],
       path: "Benchmarks", exclude: ["HookKit", "HookPrograms", "PathKit"],
       linkerSettings: staticExecutable),

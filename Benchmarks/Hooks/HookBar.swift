@@ -8,6 +8,9 @@ struct HookBar {
   var must: Double
   var aim: Double
 
+  /// What a reader of the trace may add to a decision.
+  static let traced = 120
+
   var verdict: String { Self.verdict(value, must: must, aim: aim) }
 
   static func verdict(_ value: Double, must: some BinaryInteger, aim: some BinaryInteger) -> String

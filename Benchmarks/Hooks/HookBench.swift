@@ -14,6 +14,8 @@ struct HookBench {
   /// Programs of all variants with one table in their maps.
   private(set) var sets: HookSets?
   private var loaded: HookTable?
+  /// Of socklb's maps of this table.
+  private var reader: HookReader?
   /// socklb's counters, of both families.
   private var counters: [RawMap] = []
   var servers = hk_servers()
@@ -56,6 +58,7 @@ struct HookBench {
     sets = nil
     loaded = nil
     counters = []
+    reader = nil
     let services = try table.serviceTable()
     _ = try Dataplane.attach(
       pin: pin, cgroups: [Cgroup(path: clients)], capacities: table.capacities(for: services),
@@ -68,6 +71,7 @@ struct HookBench {
     counters = try ["counters4", "counters6"].map {
       RawMap(try BPFMap(pinned: "\(pin)/maps/\($0)"), isPerCPU: true)
     }
+    reader = try HookReader(pin: pin)
     let made = try HookSets(attachedTo: clients, table: table)
     sets = made
     loaded = table
@@ -135,7 +139,9 @@ struct HookBench {
   ) throws {
     try sets.attach(variant)
     defer { sets.detach(variant) }
-    try body(&self)
+    guard variant == .traced else { return try body(&self) }
+    guard let reader else { throw Wrong(what: "there is no reader of the trace") }
+    try reader.listen { try body(&self) }
   }
 
   // MARK: Notes

@@ -33,11 +33,15 @@ struct HookCase {
   var aim: Int?
   /// Nanoseconds of thread CPU that it may cost more than with no program at all.
   var mustCPU: Int?
+  /// Also with a reader of the trace.
+  var isTraced = false
 
   static let all = single + HookGrowth.cases
 
   private static let single: [HookCase] = [
-    HookCase(name: "tcp4 service", kind: HK_CONNECTION, to: .service, must: 220, aim: 150),
+    HookCase(
+      name: "tcp4 service", kind: HK_CONNECTION, to: .service, must: 220, aim: 150,
+      isTraced: true),
     HookCase(
       name: "tcp4 no service", kind: HK_CONNECTION, to: .stranger, must: 60, aim: 40, mustCPU: 350),
     HookCase(name: "tcp4 past the service", kind: HK_CONNECTION, to: .pod),
@@ -46,7 +50,8 @@ struct HookCase {
     HookCase(name: "tcp mapped service", kind: HK_CONNECTION, mode: .mapped, to: .service),
     HookCase(name: "tcp mapped no service", kind: HK_CONNECTION, mode: .mapped, to: .stranger),
 
-    HookCase(name: "sendmsg4 hit", kind: HK_SEND, to: .service, must: 100, aim: 60),
+    HookCase(
+      name: "sendmsg4 hit", kind: HK_SEND, to: .service, must: 100, aim: 60, isTraced: true),
     HookCase(name: "sendmsg4 miss", kind: HK_SEND, to: .stranger, must: 30, aim: 20),
     HookCase(
       name: "sendmsg4 miss, used a service", kind: HK_SEND, to: .stranger, usedService: true),
@@ -59,9 +64,12 @@ struct HookCase {
     HookCase(name: "getpeername4 miss", kind: HK_PEER_NAME, to: .stranger),
 
     HookCase(
-      name: "connect4 udp hit, one socket", kind: HK_CONNECT, to: .service, must: 75, aim: 55),
+      name: "connect4 udp hit, one socket", kind: HK_CONNECT, to: .service, must: 75, aim: 55,
+      isTraced: true),
     // Next to the one that it is compared with: the machine's state changes.
-    HookCase(name: "connect6 udp hit, one socket", kind: HK_CONNECT, mode: .v6, to: .service),
+    HookCase(
+      name: "connect6 udp hit, one socket", kind: HK_CONNECT, mode: .v6, to: .service,
+      isTraced: true),
     HookCase(
       name: "connect4 udp miss, one socket", kind: HK_CONNECT, to: .stranger, must: 30, aim: 25),
     HookCase(
@@ -70,14 +78,16 @@ struct HookCase {
     HookCase(
       name: "connect4 udp past the service, used it", kind: HK_AFTER_CONNECT, to: .pod,
       usedService: true),
-    HookCase(name: "connect4 udp hit, new sockets", kind: HK_NEW_CONNECT, to: .service),
+    HookCase(
+      name: "connect4 udp hit, new sockets", kind: HK_NEW_CONNECT, to: .service, isTraced: true),
     HookCase(name: "connect4 udp miss, new sockets", kind: HK_NEW_CONNECT, to: .stranger),
     HookCase(name: "sendto4 hit, new sockets", kind: HK_NEW_SEND, to: .service),
     HookCase(name: "sendto4 miss, new sockets", kind: HK_NEW_SEND, to: .stranger),
     HookCase(name: "socket and close", kind: HK_SOCKET, to: .stranger),
 
     HookCase(name: "connect6 udp miss, one socket", kind: HK_CONNECT, mode: .v6, to: .stranger),
-    HookCase(name: "sendmsg6 hit", kind: HK_SEND, mode: .v6, to: .service),
+    HookCase(
+      name: "sendmsg6 hit", kind: HK_SEND, mode: .v6, to: .service, isTraced: true),
     HookCase(name: "sendmsg6 miss", kind: HK_SEND, mode: .v6, to: .stranger),
     HookCase(name: "recvmsg6 hit", kind: HK_RECEIVE, mode: .v6, to: .service),
     HookCase(name: "recvmsg6 miss", kind: HK_RECEIVE, mode: .v6, to: .stranger),
@@ -93,6 +103,7 @@ struct HookCase {
     HookVariant.allCases.filter { variant in
       switch variant {
       case .none, .empty, .ours: true
+      case .traced: isTraced
       case .floor: mode != .mapped && isCounted
       // That layout would show the VIP that the socket used before: it refuses to be measured.
       case .peers: mode != .mapped && !(usedService && to == .pod)

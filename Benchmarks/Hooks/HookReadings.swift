@@ -47,6 +47,9 @@ struct HookResult {
   func raw(_ variant: HookVariant) -> Readings { readings { $0.raw(variant) } }
   /// The difference of each round, not of the medians.
   func net(_ variant: HookVariant) -> Readings { readings { $0.net(variant) } }
+  /// What a reader of the trace adds, to programs and to the thread.
+  var tracedNet: Readings { readings { $0.raw(.traced) - $0.raw(.ours) } }
+  var tracedCPU: Readings { readings { ($0.cpu[.traced] ?? 0) - ($0.cpu[.ours] ?? 0) } }
   /// What one hook reads.
   func raw(_ variant: HookVariant, _ hook: String) -> Readings {
     readings { $0.programs[variant]?[hook] ?? 0 }

@@ -20,6 +20,10 @@ extension HookReport {
         add(name, variant, "program", result.raw(variant))
         if variant == .empty { continue }
         add(name, variant, "net", result.net(variant))
+        if variant == .traced {
+          add(name, variant, "adds", result.tracedNet)
+          add(name, variant, "CPU adds", result.tracedCPU)
+        }
         for part in result.parts(variant) { add(name, variant, "net \(part.hook)", part.net) }
       }
     }
@@ -58,6 +62,9 @@ extension HookReport {
       where one.test.variants.contains(variant) {
         values.append((name, one.raw(variant)))
         values.append((name + "Net", one.net(variant)))
+      }
+      if one.test.isTraced {
+        values += [("tracedAdds", one.tracedNet), ("tracedCPUAdds", one.tracedCPU)]
       }
       fields += values.map { "\"\($0.0)\": \(readings($0.1))" }
       for (name, value) in [

@@ -30,7 +30,7 @@ struct HookReport {
   }
 
   var sections: [Section] {
-    [barSection, programSection, growthSection, cpuSection, coresSection].filter {
+    [barSection, programSection, tracedSection, growthSection, cpuSection, coresSection].filter {
       !$0.rows.isEmpty
     }
   }
@@ -79,6 +79,23 @@ struct HookReport {
       })
   }
 
+  /// The same hooks with nobody who traces and with one who does, in turn.
+  private var tracedSection: Section {
+    Section(
+      title: "With a reader of the trace: what it adds to the programs, and to the thread",
+      header: ["case", "off, net", "on, net", "adds", "25…75 %", "CPU adds", "±", "must", ""],
+      rows: results.filter(\.test.isTraced).map { result in
+        [
+          result.test.name, number(result.net(.ours).median), number(result.net(.traced).median),
+          number(result.tracedNet.median), spread(result.tracedNet),
+          number(result.tracedCPU.median), number(result.tracedCPU.uncertainty),
+          "\(HookBar.traced)",
+          HookBar.verdict(
+            result.tracedNet.median, must: HookBar.traced, aim: HookBar.traced),
+        ]
+      })
+  }
+
   /// A case and how many services; the same columns otherwise.
   private var growthSection: Section {
     Section(
@@ -98,7 +115,7 @@ struct HookReport {
       header: ["case", "none", "empty", "floor", "peers", "ours", "more", "±", "must"],
       rows: results.map { result in
         [result.test.name]
-          + HookVariant.allCases.map {
+          + HookVariant.compared.map {
             result.test.variants.contains($0) ? number(result.cpu($0).median) : ""
           } + [
             number(result.more(.ours).median), number(result.more(.ours).uncertainty),

@@ -4,11 +4,17 @@ import HookPrograms
 
 /// Which programs are on the clients' cgroup while something is measured.
 enum HookVariant: Int, CaseIterable {
-  /// No program; programs that do nothing; HookObject; socklb's.
-  case none, empty, floor, peers, ours
+  /// No program; programs that do nothing; HookObject; socklb's, and the same with a reader of the
+  /// trace.
+  case none, empty, floor, peers, ours, traced
+
+  /// Those whose figures stand beside each other in every table.
+  static let compared: [HookVariant] = [.none, .empty, .floor, .peers, .ours]
 
   /// Whether a client that asks for a VIP comes to a backend.
-  var translates: Bool { self == .floor || self == .peers || self == .ours }
+  var translates: Bool { self != .none && self != .empty }
+  /// Whose programs these are.
+  var programs: HookVariant { self == .traced ? .ours : self }
   /// Whether what it shows the client is the address that was asked for.
   var isTwoWay: Bool { self != .floor }
 }
@@ -74,7 +80,7 @@ final class HookSets {
     hk_hook_name(hook).map { String(cString: $0) } ?? "hook \(hook)"
   }
 
-  func programs(of variant: HookVariant) -> [hk_program] { programs[variant] ?? [] }
+  func programs(of variant: HookVariant) -> [hk_program] { programs[variant.programs] ?? [] }
 
   func hooks(of variant: HookVariant) -> [String] {
     programs(of: variant).map { Self.name(of: $0.hook) }
@@ -83,13 +89,13 @@ final class HookSets {
   func attach(_ variant: HookVariant) throws {
     var some = programs(of: variant)
     try Call.check(hk_attach(cgroup, &some, Int32(some.count)), "attaching \(variant)")
-    programs[variant] = some
+    programs[variant.programs] = some
   }
 
   func detach(_ variant: HookVariant) {
     var some = programs(of: variant)
     hk_detach(&some, Int32(some.count))
-    programs[variant] = some
+    programs[variant.programs] = some
   }
 
   /// In the order of `hooks(of:)`.

@@ -38,6 +38,35 @@ public final class BPFMap: Sendable {
     }
   }
 
+  /// Makes an array that can be mapped into memory, and be an element of a map of maps that takes
+  /// arrays of whatever length (BPF_F_INNER_MAP, 5.10).
+  public convenience init(innerArray name: String, valueSize: Int, count: Int) throws(BPFError) {
+    switch Calls.createInnerArray(name, valueSize: valueSize, count: count) {
+    case .failure(let failure):
+      throw .call("making an array of \(valueSize * count) bytes", errno: failure.errno)
+    case .success(let fd): try self.init(FileDescriptor(owning: fd))
+    }
+  }
+
+  /// How many processors there may ever be; programs know them by numbers below that.
+  public static var possibleProcessors: Int { Calls.possibleCPUs() }
+
+  /// Makes it an element of a map of maps; programs find it there. Returns when no program runs any
+  /// more that has found what was there before.
+  public func put(into maps: BPFMap, at index: UInt32) throws(BPFError) {
+    let value = UInt32(bitPattern: descriptor.number)
+    if let errno = Calls.update(maps.descriptor.number, key: index, value: value) {
+      throw .call("putting the map \(name) into the map \(maps.name)", errno: errno)
+    }
+  }
+
+  /// Takes whatever is there out of a map of maps.
+  public func removeInner(at index: UInt32) throws(BPFError) {
+    if let errno = Calls.delete(descriptor.number, key: index), errno != Errno.notFound {
+      throw .call("taking a map out of the map \(name)", errno: errno)
+    }
+  }
+
   public func pin(at path: String) throws(BPFError) {
     if let errno = Calls.pin(fd: descriptor.number, at: path) {
       throw .call("pinning the map \(name) at \(path)", errno: errno)

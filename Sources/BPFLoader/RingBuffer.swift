@@ -6,15 +6,6 @@ public final class RingBuffer {
   private let map: BPFMap
   private let handle: RingHandle
 
-  /// - Parameter size: in bytes, a power of two and whole pages.
-  public convenience init(named name: String, size: Int) throws(BPFError) {
-    switch Calls.createRing(name, size: size) {
-    case .failure(let failure):
-      throw .call("making a ring buffer of \(size) bytes", errno: failure.errno)
-    case .success(let fd): try self.init(BPFMap(FileDescriptor(owning: fd)))
-    }
-  }
-
   public init(_ map: BPFMap) throws(BPFError) {
     self.map = map
     do { handle = try RingHandle(map.descriptor.number) } catch {
@@ -34,20 +25,5 @@ public final class RingBuffer {
       )
     }
     return handle.visit(as: type, visit)
-  }
-
-  /// Makes it an element of a map of maps; programs find it there.
-  public func put(into maps: BPFMap, at index: UInt32) throws(BPFError) {
-    let value = UInt32(bitPattern: map.descriptor.number)
-    if let errno = Calls.update(maps.descriptor.number, key: index, value: value) {
-      throw .call("putting a ring buffer into the map \(maps.name)", errno: errno)
-    }
-  }
-
-  /// Takes whatever is there out of a map of maps.
-  public static func remove(from maps: BPFMap, at index: UInt32) throws(BPFError) {
-    if let errno = Calls.delete(maps.descriptor.number, key: index), errno != Errno.notFound {
-      throw .call("taking a ring buffer out of the map \(maps.name)", errno: errno)
-    }
   }
 }

@@ -57,7 +57,7 @@ public struct KernelTables: Sendable {
   static let lastingMaps =
     [
       "sockets", "socket_tags", "more_flows", "events", "address_filter", "affinities", "sources",
-    ] + TraceRings.mapNames
+    ] + TraceControl.mapNames
 
   public var capacities: FamilyCapacities {
     FamilyCapacities(v4: v4.capacities, v6: v6.capacities)

@@ -17,6 +17,8 @@ for candidate in $(command -v swift) $(command -v swiftc); do
 		break
 	fi
 done
+# As libbpf names it: where a store that comes last takes no barrier (lib/decision.h).
+architecture=$(uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
 clang=${SOCKLB_CLANG:-${tools}clang}
 
 # compile NAME [OPTION]...: the constant for one object.
@@ -26,7 +28,7 @@ compile() {
 	"$clang" -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-function \
 		-idirafter "/usr/include/$(uname -m)-linux-gnu" \
 		-I "$source" -I "$source/abi/include" -ffile-prefix-map="$source"=bpf \
-		"$@" -c "$source/$name.bpf.c" -o "$work/$name.bpf.o"
+		"-D__TARGET_ARCH_$architecture" "$@" -c "$source/$name.bpf.c" -o "$work/$name.bpf.o"
 	"${tools}llvm-objcopy" --strip-debug "$work/$name.bpf.o"
 	printf '  static let %s: StaticString = "' "$name"
 	base64 -w0 "$work/$name.bpf.o"

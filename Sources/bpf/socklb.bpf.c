@@ -282,45 +282,32 @@ static __always_inline int send_again(struct bpf_sock_addr *ctx, const struct re
 RARELY(send_again, 4)
 RARELY(send_again, 6)
 
-/*
- * As without a reader, and then it is written down what was decided. The way of sockets that may
- * remember something does for all; for two ways the stack of Linux 6.1 is too small, and for a
- * frame of its own, too.
- */
-#define TRACED(name, again, hook)                                                                 \
-	static __always_inline int name(struct bpf_sock_addr *ctx, const struct request *request, \
-					int hook_family)                                          \
-	{                                                                                         \
-		int result = hook_family == 4 ? again##4(ctx, request) : again##6(ctx, request);  \
-                                                                                                  \
-		if (hook_family == 4)                                                             \
-			write_down4(ctx, request, hook##4 | result << 8);                         \
-		else                                                                              \
-			write_down6(ctx, request, hook##6 | result << 8);                         \
-		return allow_or_deny(result);                                                     \
-	}
-
-TRACED(connect_traced, connect_again, SVC_TRACE_CONNECT)
-TRACED(send_traced, send_again, SVC_TRACE_SENDMSG)
+/* Tells those who trace what was decided: nobody, mostly. */
+static __always_inline int tell(struct bpf_sock_addr *ctx, const struct request *request,
+				int hook_family, __u32 hook, int result)
+{
+	if (is_traced())
+		return allow_or_deny(hook_family == 4
+					     ? write_down4(ctx, request, hook | result << 8)
+					     : write_down6(ctx, request, hook | result << 8));
+	return result;
+}
 
 /* A port of a guarded address that no frontend has. */
 static __always_inline int refuse_guarded(struct bpf_sock_addr *ctx, const struct request *request,
-					  int hook_family, int hook)
+					  int hook_family, __u32 hook)
 {
-	int result = refuse(NO_BACKEND);
-
-	if (is_traced())
-		hook_family == 4 ? write_down4(ctx, request, hook)
-				 : write_down6(ctx, request, hook);
-	return result;
+	return tell(ctx, request, hook_family, hook, refuse(NO_BACKEND));
 }
 
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family)
 {
+	const __u32 hook = hook_family == 4 ? SVC_TRACE_CONNECT4 : SVC_TRACE_CONNECT6;
 	struct request request = {};
 	struct bpf_sock *sk = ctx->sk;
 	struct svc_socket_tags *tags;
 	enum verdict verdict;
+	int result;
 
 	if (!sk)
 		return ALLOW;
@@ -330,8 +317,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 		return ALLOW;
 	/* A refused connect() leaves the socket as it was. */
 	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
-		return refuse_guarded(ctx, &request, hook_family,
-				      hook_family == 4 ? SVC_TRACE_CONNECT4 : SVC_TRACE_CONNECT6);
+		return refuse_guarded(ctx, &request, hook_family, hook);
 	request.is_service = verdict == TRANSLATED;
 	request.cookie = bpf_get_socket_cookie(ctx);
 	tags = tags_of_set(request.cookie);
@@ -339,19 +325,21 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, int hook_family
 		return ALLOW;
 	request.flags = ctx->protocol == IPPROTO_UDP ? SVC_FLOW_CONNECTED
 						     : SVC_FLOW_CONNECTED | SVC_FLOW_TCP;
-	if (verdict == TRANSLATED && is_traced())
-		return connect_traced(ctx, &request, hook_family);
 	if (verdict == NOT_A_SERVICE) {
 		if (likely(has_nothing(request.cookie, word_of(tags))) ||
 		    forget_only_flow(sk, request.cookie, word_of(tags), &request.to, 1))
 			return ALLOW;
-	} else if (hook_family == 4 && likely(has_nothing(request.cookie, word_of(tags)))) {
-		return begin_first_flow(ctx, &request, hook_family, tags);
-	} else if (hook_family == 6 && likely(has_nothing(request.cookie, word_of(tags)))) {
-		return begin_first_flow6(ctx, &request, tags);
+	} else if (hook_family == 4 && mostly(has_nothing(request.cookie, word_of(tags)))) {
+		return tell(ctx, &request, hook_family, hook,
+			    begin_first_flow(ctx, &request, hook_family, tags));
+	} else if (hook_family == 6 && mostly(has_nothing(request.cookie, word_of(tags)))) {
+		return tell(ctx, &request, hook_family, hook,
+			    begin_first_flow6(ctx, &request, tags));
 	}
-	return allow_or_deny(hook_family == 4 ? connect_again4(ctx, &request)
-					      : connect_again6(ctx, &request));
+	result = hook_family == 4 ? connect_again4(ctx, &request) : connect_again6(ctx, &request);
+	if (request.is_service)
+		result = tell(ctx, &request, hook_family, hook, result);
+	return allow_or_deny(result);
 }
 
 /* The flow of a socket that has one and sends along it again; 0 when it is not so simple. */
@@ -376,11 +364,13 @@ only_flow(struct bpf_sock *sk, const struct request *request, int hook_family, _
 
 static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family)
 {
+	const __u32 hook = hook_family == 4 ? SVC_TRACE_SENDMSG4 : SVC_TRACE_SENDMSG6;
 	struct request request = {};
 	struct bpf_sock *sk = ctx->sk;
 	struct svc_socket_tags *tags;
 	struct svc_flow *flow;
 	enum verdict verdict;
+	int result;
 
 	if (!sk)
 		return ALLOW;
@@ -391,28 +381,31 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, int hook_family
 	if (likely(verdict == STRANGER))
 		return ALLOW;
 	if (unlikely(verdict != TRANSLATED && verdict != NOT_A_SERVICE))
-		return refuse_guarded(ctx, &request, hook_family,
-				      hook_family == 4 ? SVC_TRACE_SENDMSG4 : SVC_TRACE_SENDMSG6);
+		return refuse_guarded(ctx, &request, hook_family, hook);
 	request.is_service = verdict == TRANSLATED;
 	request.cookie = bpf_get_socket_cookie(ctx);
 	tags = tags_of_set(request.cookie);
 	if (!tags)
 		return ALLOW;
-	if (verdict == TRANSLATED && is_traced())
-		return send_traced(ctx, &request, hook_family);
 	if (verdict == NOT_A_SERVICE) {
 		if (likely(has_nothing(request.cookie, word_of(tags))) ||
 		    forget_only_flow(sk, request.cookie, word_of(tags), &request.to, 0))
 			return ALLOW;
 	} else if (hook_family == 4 && has_nothing(request.cookie, word_of(tags))) {
-		return begin_first_flow(ctx, &request, hook_family, tags);
+		return tell(ctx, &request, hook_family, hook,
+			    begin_first_flow(ctx, &request, hook_family, tags));
 	} else {
 		flow = only_flow(sk, &request, hook_family, word_of(tags));
-		if (likely(flow))
-			return go_on(ctx, hook_family, flow, 1);
+		if (likely(flow)) {
+			go_on(ctx, hook_family, flow, 1);
+			tell(ctx, &request, hook_family, hook, ALLOW_STICKY);
+			return ALLOW;
+		}
 	}
-	return allow_or_deny(hook_family == 4 ? send_again4(ctx, &request)
-					      : send_again6(ctx, &request));
+	result = hook_family == 4 ? send_again4(ctx, &request) : send_again6(ctx, &request);
+	if (request.is_service)
+		result = tell(ctx, &request, hook_family, hook, result);
+	return allow_or_deny(result);
 }
 
 /* recvmsg() and getpeername() show the address the application asked for. */

@@ -304,7 +304,7 @@ extension Sandbox {
   /// What every pinned map holds; of those with a value per processor what is not zero.
   fileprivate func everyMap() throws -> [String: Set<[UInt8]>] {
     var result: [String: Set<[UInt8]>] = [:]
-    for name in Disk.list(pin + "/maps") where !["more_flows", "trace_rings"].contains(name) {
+    for name in Disk.list(pin + "/maps") where !["more_flows", "trace_logs"].contains(name) {
       let isPerCPU = name == "events" || name.hasPrefix("counters")
       let map = RawMap(try BPFMap(pinned: pin + "/maps/" + name), isPerCPU: isPerCPU)
       result[name] = Set(

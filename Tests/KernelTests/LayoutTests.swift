@@ -61,7 +61,7 @@ private let elements: [(name: String, key: Int, value: Int)] = [
   ("sources", 8, size(svc_source.self)),
   ("sockets", 4, size(svc_socket.self)), ("socket_tags", 4, size(svc_socket_tags.self)),
   ("more_flows", 4, size(svc_more_flows.self)), ("events", 4, 8),
-  ("trace", 4, size(svc_tracing.self)), ("trace_rings", 4, 4),
+  ("trace", 4, size(svc_tracing.self)), ("trace_logs", 4, 4),
 ]
 
 private func size<T: BitwiseCopyable>(_ type: T.Type) -> Int {
@@ -196,15 +196,26 @@ private let layouts: [BTFStruct] = [
       ("vip_tags", \.vip_tags), ("backend_tags", \.backend_tags), ("recency", \.recency),
       ("connected", \.connected), ("zero", \.zero),
     ]),
-  layout(svc_tracing.self, [("until", \.until), ("tracer", \.tracer)]),
+  layout(
+    svc_tracing.self,
+    [
+      ("until", \.until), ("reader_until", \.reader_until), ("zero", \.zero),
+      ("tracer", \.tracer), ("lane", \.lane),
+    ]),
+  layout(
+    svc_trace_lane.self,
+    [
+      ("head", \.head), ("lost", \.lost), ("base", \.base), ("mask", \.mask), ("zero", \.zero),
+      ("tail", \.tail), ("zero2", \.zero2),
+    ]),
   layout(
     svc_tracer.self,
     [
-      ("until", \.until), ("lost", \.lost), ("cgroup", \.cgroup), ("netns", \.netns),
-      ("cgroup_level", \.cgroup_level), ("pid", \.pid), ("owner", \.owner), ("flags", \.flags),
-      ("sample", \.sample), ("services", \.services), ("addresses", \.addresses),
+      ("lane_mask", \.lane_mask), ("owner", \.owner), ("cgroup", \.cgroup), ("netns", \.netns),
+      ("cgroup_level", \.cgroup_level), ("pid", \.pid), ("flags", \.flags), ("sample", \.sample),
+      ("services", \.services), ("addresses", \.addresses),
       ("service", \.service), ("address_be", \.address_be), ("backend_be", \.backend_be),
-      ("backend_port_be", \.backend_port_be), ("zero", \.zero),
+      ("backend_port_be", \.backend_port_be), ("zero", \.zero), ("zero2", \.zero2),
     ]),
   layout(
     svc_trace_event.self,

@@ -76,6 +76,23 @@ let migrationTests: [KernelTest] =
       try sandbox.succeed(["upgrade"])
       try sandbox.succeed(["status"])
     },
+    KernelTest("migration_ends_who_reads_the_trace", timeLimit: 240) { sandbox in
+      let udp = try Pods(.v4, SK_UDP, 1...1)
+      try sandbox.attach([frontend(Variant.v4.vip(1), .udp, udp.places)])
+      let trace = try TraceCommand(sandbox)
+      try Socket(.v4, SK_UDP).send("x", to: Variant.v4.vip(1))
+      try trace.await("test/web:80")
+      try migrateAway(sandbox)
+      try checkEqual(trace.process.wait(seconds: 10), 1, "the trace of maps that are gone")
+      let messages = try trace.messages
+      try check(messages.contains("the trace has ended"), messages)
+      try migrateBack(sandbox)
+      let next = try TraceCommand(sandbox, name: "next")
+      try Socket(.v4, SK_UDP).send("x", to: Variant.v4.vip(1))
+      try next.await("test/web:80")
+      try next.end()
+      withExtendedLifetime(udp) {}
+    },
     KernelTest("migration_that_was_killed_can_be_detached", timeLimit: 240) { sandbox in
       for step in [Dataplane.MigrationStep.watched(3), .switched(4), .renamed(3)] {
         try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])

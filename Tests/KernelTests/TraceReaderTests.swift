@@ -97,12 +97,46 @@ let traceReaderTests: [KernelTest] = [
     try checkEqual(decided, 50_000, "decisions")
     let lines = try trace.lines.count
     let messages = try trace.messages
-    guard let summary = messages.split(separator: "\n").last,
-      let lost = Int(summary.split(separator: " ").dropFirst(2).first ?? "")
-    else { throw Failure("no summary: \(messages)") }
+    let lost = try lostDecisions(trace)
     try check(lost > 10_000, "hardly anything was lost: \(messages)")
     try checkEqual(lines + lost, decided, "lines and lost: \(messages)")
     try check(messages.contains("warning") == false || messages.contains("lost"), messages)
+    withExtendedLifetime(udp) {}
+  },
+  KernelTest("trace_of_two_processors_is_whole_and_in_order", timeLimit: 90) { sandbox in
+    let udp = try Pods(.v4, SK_UDP, 1...2)
+    let vip = Variant.v4.vip(1)
+    let dataplane = try sandbox.attach([frontend(vip, .udp, udp.places)])
+    // Another reader sees only what it asks for, whatever the first one does.
+    let trace = try TraceCommand(sandbox, ["-o", "json"])
+    let other = try TraceCommand(
+      sandbox, ["-o", "json", "--pid", "1", "--buffer", "1"], name: "other")
+    let before = try dataplane.counters().translated
+    let (threads, each) = (2, 60_000)
+    let writers = try (0..<threads).map { _ in
+      try Background {
+        let socket = try Socket(.v4, SK_UDP)
+        for _ in 0..<each { try socket.connect(vip) }
+      }
+    }
+    for writer in writers { try writer.join() }
+    try trace.end()
+    try other.end()
+    let decided = Int(try dataplane.counters().translated - before)
+    try checkEqual(decided, threads * each, "decisions")
+    let lines = try trace.lines
+    let lost = try lostDecisions(trace)
+    let messages = try trace.messages
+    try checkEqual(lines.count + lost, decided, "lines and lost: \(messages)")
+    try check(lines.count > decided / 2, "hardly anything was read: \(messages)")
+    let times = lines.compactMap { line in
+      line.split(separator: "\"time\":\"", maxSplits: 1).last.map { $0.prefix(27) }
+    }
+    // What one processor has begun to write while another went on comes late.
+    let late = zip(times, times.dropFirst()).count { $0 > $1 }
+    try check(late * 100 < times.count, "\(late) of \(times.count) lines are out of order")
+    try checkEqual(try other.lines.count, 0, "lines of the other")
+    try checkEqual(try lostDecisions(other), 0, "lost by the other")
     withExtendedLifetime(udp) {}
   },
   KernelTest("trace_by_a_killed_reader_is_off", timeLimit: 60) { sandbox in
@@ -122,16 +156,16 @@ let traceReaderTests: [KernelTest] = [
       try check(milliseconds < 6000, "traces on without a reader")
     }
     try check(milliseconds > 1000, "a reader that is late for a moment would be forgotten")
-    // Its ring goes with the next one who comes by.
-    try checkEqual(try rings(sandbox), [0], "rings before")
+    // Its log goes with the next one who comes by.
+    try checkEqual(try logs(sandbox), [0], "logs before")
     try dataplane.clearAbandonedTraces()
-    try checkEqual(try rings(sandbox), [], "rings")
+    try checkEqual(try logs(sandbox), [], "logs")
     // One that ends by itself leaves nothing.
     let next = try TraceCommand(sandbox)
-    try checkEqual(try rings(sandbox), [0], "rings of the next")
+    try checkEqual(try logs(sandbox), [0], "logs of the next")
     try next.end()
     try check(try !isTracing(sandbox), "traces on after the end")
-    try checkEqual(try rings(sandbox), [], "rings at the end")
+    try checkEqual(try logs(sandbox), [], "logs at the end")
   },
   KernelTest("trace_has_four_readers_and_no_fifth") { sandbox in
     let udp = try Pods(.v4, SK_UDP, 1...1)
@@ -203,7 +237,7 @@ let traceReaderTests: [KernelTest] = [
     }
     try checkEqual(pipe.wait(seconds: 10), 0, "trace | head")
     try check(try !isTracing(sandbox), "traces on after head has ended")
-    try checkEqual(try rings(sandbox), [], "rings")
+    try checkEqual(try logs(sandbox), [], "logs")
     withExtendedLifetime(udp) {}
   },
 ]
@@ -214,10 +248,19 @@ private func isTracing(_ sandbox: Sandbox) throws -> Bool {
   return map.acquire(at: 0) != 0
 }
 
-/// The places that have a ring.
-private func rings(_ sandbox: Sandbox) throws -> [UInt32] {
-  let map = try BPFMap(pinned: sandbox.pin + "/maps/trace_rings")
+/// The places that have a log.
+private func logs(_ sandbox: Sandbox) throws -> [UInt32] {
+  let map = try BPFMap(pinned: sandbox.pin + "/maps/trace_logs")
   return (0..<UInt32(SVC_TRACERS)).filter { map.hasElement($0) }
+}
+
+/// As its last line has it.
+private func lostDecisions(_ trace: TraceCommand) throws -> Int {
+  let messages = try trace.messages
+  guard let summary = messages.split(separator: "\n").last,
+    let lost = Int(summary.split(separator: " ").dropFirst(2).first ?? "")
+  else { throw Failure("no summary: \(messages)") }
+  return lost
 }
 
 private func cookie(of line: String) throws -> String {

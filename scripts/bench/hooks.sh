@@ -63,6 +63,8 @@ How it is measured:
 - `@ N` has N Services of ten endpoints each, with as many backends as that makes, in the one family and protocol
   that is asked for. *hot* asks for one VIP, *random* for all in an order that is not that of the maps. To ask for
   all of a table once before the clock runs was tried and changes nothing that is seen above the noise.
+- *With a reader of the trace*: socklb's programs with nobody who traces and, in turn, with one who does: in a thread on another
+  CPU, which takes what was decided 50 times a second, as `socklb trace` does. *Adds* is the difference in each round.
 - *Two cores*: the same traffic from one thread, and from two at once on a CPU each. Program time or thread CPU that
   grows with the second one shows a cache line that both write.
 - Such a machine is in one of several states for minutes: what finds its caches cold (`tcp…`, `random`) then takes up

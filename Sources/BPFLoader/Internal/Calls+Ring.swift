@@ -5,9 +5,16 @@ import CLibBPF
 import Glibc
 
 extension Calls {
-  static func createRing(_ name: String, size: Int) -> Result<Int32, CallFailure> {
-    guard let size = UInt32(exactly: size) else { return .failure(CallFailure(errno: EINVAL)) }
-    let fd = unsafe bpf_map_create(BPF_MAP_TYPE_RINGBUF, name, 0, 0, size, nil)
+  static func createInnerArray(
+    _ name: String, valueSize: Int, count: Int
+  ) -> Result<Int32, CallFailure> {
+    guard let count = UInt32(exactly: count), let size = UInt32(exactly: valueSize) else {
+      return .failure(CallFailure(errno: EINVAL))
+    }
+    var options = bpf_map_create_opts()
+    options.sz = MemoryLayout<bpf_map_create_opts>.size
+    options.map_flags = UInt32(BPF_F_MMAPABLE | BPF_F_INNER_MAP)
+    let fd = unsafe bpf_map_create(BPF_MAP_TYPE_ARRAY, name, 4, size, count, &options)
     return fd < 0 ? .failure(CallFailure(errno: errno)) : .success(fd)
   }
 

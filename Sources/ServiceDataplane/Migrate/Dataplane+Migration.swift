@@ -315,6 +315,9 @@ extension Dataplane {
     }
     let old = try HeaderView(pinned: layout.header)
     let new = try HeaderView(pinned: layout.nextHeader)
+    if Files.exists(layout.next + "/trace"), Files.exists(layout.map("trace")) {
+      try bpf { () throws(BPFError) in try TraceControl.endReaders(layout) }
+    }
     old["map_set"] += 1
     var renamed = 0
     for name in try Files.list(layout.next).sorted() where name != "header" {

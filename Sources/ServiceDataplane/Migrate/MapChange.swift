@@ -65,7 +65,7 @@ struct MapChange: Sendable {
   ) throws(DataplaneError) -> [String: MapChange] {
     let isOtherVersion = try HeaderView.layoutVersion(layout.header) != layoutVersion
     var names: Set<String> = []
-    for name in open.mapNames where name != "header" && !TraceRings.mapNames.contains(name) {
+    for name in open.mapNames where name != "header" && !TraceControl.mapNames.contains(name) {
       if try isOther(name, layout, open, isOtherVersion: isOtherVersion) { names.insert(name) }
     }
     let header = try isOther("header", layout, open, isOtherVersion: isOtherVersion)
@@ -97,7 +97,7 @@ struct MapChange: Sendable {
     _ layout: PinLayout, _ open: borrowing OpenObject
   ) throws(DataplaneError) -> Set<String> {
     var result: Set<String> = []
-    for name in TraceRings.mapNames where Files.exists(layout.pin(ofMap: name)) {
+    for name in TraceControl.mapNames where Files.exists(layout.pin(ofMap: name)) {
       let old = try bpf { () throws(BPFError) in try BPFMap(pinned: layout.pin(ofMap: name)) }
       if old.definition != open.definition(ofMap: name) { result.insert(name) }
     }

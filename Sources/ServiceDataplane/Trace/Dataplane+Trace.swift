@@ -7,32 +7,32 @@ extension Dataplane {
   /// Starts to be told of decisions. Needs no lock and no state directory.
   ///
   /// - Parameters:
-  ///   - ringSize: bytes, a power of two.
+  ///   - bufferSize: bytes, a power of two.
   ///   - outcomes: also of what becomes of TCP connections.
   ///   - followClose: also of their ends.
   /// - Throws: `.refused` when there are as many readers as there may be.
   public func trace(
-    _ filter: TraceFilter, ringSize: Int, outcomes: Bool, followClose: Bool
+    _ filter: TraceFilter, bufferSize: Int, outcomes: Bool, followClose: Bool
   ) throws(DataplaneError) -> TraceReader {
     try TraceReader(
-      self, filter, ringSize: ringSize, outcomes: outcomes, followClose: followClose)
+      self, filter, bufferSize: bufferSize, outcomes: outcomes, followClose: followClose)
   }
 
   /// Gives back the memory that readers held who were killed.
   public func clearAbandonedTraces() throws(DataplaneError) {
-    let rings = try bpf { () throws(BPFError) in try TraceRings(layout) }
-    try rings.clearAbandoned()
+    let control = try bpf { () throws(BPFError) in try TraceControl(layout) }
+    try control.clearAbandoned()
   }
 }
 
-/// One `socklb trace`: its place among the readers, its rings and filters.
+/// One `socklb trace`: its place among the readers, its log and filters.
 ///
 /// Programs forget it three seconds after it has been asked for the last time.
 public final class TraceReader {
   private var dataplane: Dataplane
   private let filter: TraceFilter
-  private let rings: TraceRings
-  private let decisions: RingBuffer
+  private let control: TraceControl
+  private let log: TraceLog
   private let watch: OutcomeWatch?
   private let place: Int
   private let owner = UInt32(bitPattern: Files.ownProcessID)
@@ -50,22 +50,20 @@ public final class TraceReader {
   private var places: TracePlaces
 
   fileprivate init(
-    _ dataplane: Dataplane, _ filter: TraceFilter, ringSize: Int, outcomes: Bool,
+    _ dataplane: Dataplane, _ filter: TraceFilter, bufferSize: Int, outcomes: Bool,
     followClose: Bool
   ) throws(DataplaneError) {
     self.dataplane = dataplane
     self.filter = filter
-    rings = try bpf { () throws(BPFError) in try TraceRings(dataplane.layout) }
-    decisions = try bpf { () throws(BPFError) in
-      try RingBuffer(named: "socklb_trace", size: ringSize)
-    }
+    control = try bpf { () throws(BPFError) in try TraceControl(dataplane.layout) }
+    log = try bpf { () throws(BPFError) in try TraceLog(size: bufferSize) }
     places = TracePlaces(hostCookie: dataplane.tables.hostNetworkNamespace)
     generation = dataplane.tables.generation
     let states = try dataplane.tables.readSnapshot().states
     names.update(states)
     let wanted = TraceNames.wanted(filter.services, states)
-    guard let (place, end) = try rings.take(decisions, filter.wire(wanted, owner: owner)) else {
-      let owners = rings.owners.map(String.init).joined(separator: ", ")
+    guard let (place, end) = try control.take(log, filter.wire(wanted, owner: owner)) else {
+      let owners = control.owners.map(String.init).joined(separator: ", ")
       throw .refused(
         "there are \(SVC_TRACERS) readers of the trace already, the processes \(owners)",
         remedy: "end one of them")
@@ -81,8 +79,8 @@ public final class TraceReader {
         reader: UInt32(place), follow_close: followClose ? 1 : 0)
       watch = try bpf { () throws(BPFError) in try OutcomeWatch(dataplane.layout, settings) }
     } catch {
-      rings.stop(place, end)
-      rings.leave(place, owner: owner)
+      control.stop(place, end)
+      control.leave(place, owner: owner)
       throw error
     }
     note(wanted)
@@ -93,7 +91,7 @@ public final class TraceReader {
 
   deinit {
     stop()
-    rings.leave(place, owner: owner)
+    control.leave(place, owner: owner)
   }
 
   private func note(_ wanted: TraceNames.Wanted) {
@@ -102,10 +100,13 @@ public final class TraceReader {
     meansNothing = !filter.services.isEmpty && wanted.count == 0
   }
 
-  /// No more decisions come; those that are in the ring can still be taken.
+  /// No more decisions come; those that were written can still be taken.
   public func stop() {
-    if !hasStopped { rings.stop(place, end) }
+    if hasStopped { return }
+    control.stop(place, end)
     hasStopped = true
+    // Programs that are at work still write to the end.
+    try? GracePeriod().wait()
   }
 
   /// Decisions, then outcomes, oldest first: an outcome never comes before its decision, unless
@@ -116,7 +117,7 @@ public final class TraceReader {
     _ decision: (TraceDecision) -> Void,
     _ outcome: (TraceOutcome, _ of: TraceDecision, _ time: UInt64) -> Void
   ) throws(DataplaneError) -> Bool {
-    let limit = 8192
+    var limit = 8192
     var found: [svc_trace_outcome] = []
     let outcomes =
       try watch.map { (watch) throws(DataplaneError) in
@@ -124,23 +125,21 @@ public final class TraceReader {
           try watch.ring.take(as: svc_trace_outcome.self, limit: limit) { found.append($0) }
         }
       } ?? 0
-    // All decisions before these outcomes, so as many as there are.
-    var count = limit
-    var all = 0
-    while count == limit, all < 64 * limit {
-      count = try bpf { () throws(BPFError) in
-        try decisions.take(as: svc_trace_event.self, limit: limit) { wire in
-          if let value = TraceDecision(wire: wire) { decision(value) }
-        }
-      }
-      all += count
+    // All decisions before these outcomes, so as many as there are. Later ones have their turn: what
+    // another processor decided before them may not be written yet.
+    if !found.isEmpty { limit *= 64 }
+    let now = hasStopped ? .max : Clock.monotonicNanoseconds
+    let count = log.take(before: now, limit: limit) { wire in
+      if let value = TraceDecision(wire: wire) { decision(value) }
+    } tell: { taken, lane in
+      control.tell(taken, lane, of: place)
     }
     for wire in found {
       if let value = TraceOutcome(wire: wire), let of = TraceDecision(wire: wire.decision) {
         outcome(value, of, wire.time)
       }
     }
-    return count == limit || outcomes == limit
+    return count == limit || outcomes == 8192
   }
 
   /// A TCP connection has sent its SYN, and nothing has come of it yet.
@@ -150,7 +149,7 @@ public final class TraceReader {
 
   /// Since the start.
   public struct Losses: Hashable, Sendable {
-    /// Decisions that the ring had no room for.
+    /// Decisions that the log had no room for.
     public var decisions: UInt64 = 0
     /// Outcomes of TCP connections.
     public var outcomes: UInt64 = 0
@@ -164,7 +163,7 @@ public final class TraceReader {
   }
 
   public var losses: Losses {
-    Losses(decisions: rings.lost(place), outcomes: watch?.lost ?? 0)
+    Losses(decisions: control.lost(place), outcomes: watch?.lost ?? 0)
   }
 
   /// What happened since the last renewal.
@@ -178,10 +177,12 @@ public final class TraceReader {
 
   /// To be called twice a second: says that this reader lives, and follows what is applied.
   public func renew() throws(DataplaneError) -> Renewal {
-    let renewal = try rings.renew(place, end, owner: owner)
+    let renewal = try control.renew(place, end, owner: owner)
     var result = Renewal.kept
     switch renewal {
-    case .taken: return .over("it was held up, and another reader has taken its place")
+    case .taken:
+      return .over(
+        "it was held up, and another reader has taken its place, or an upgrade has made other maps")
     case .kept(let end): self.end = end
     case .resumed(let end):
       self.end = end
@@ -206,7 +207,7 @@ public final class TraceReader {
     names.update(states)
     if filter.services.isEmpty { return }
     let wanted = TraceNames.wanted(filter.services, states)
-    rings.set(filter.wire(wanted, owner: owner), of: place)
+    control.set(filter.wire(wanted, owner: owner), of: place)
     note(wanted)
   }
 

@@ -11,6 +11,17 @@ package struct OutputBuffer {
 
   package mutating func append(_ other: OutputBuffer) { bytes.append(contentsOf: other.bytes) }
 
+  package mutating func append(_ text: ArraySlice<UInt8>) { bytes.append(contentsOf: text) }
+
+  /// With zeros in front.
+  package mutating func append(sixDigits number: UInt32) {
+    var divisor: UInt32 = 100_000
+    while divisor > 0 {
+      bytes.append(48 + UInt8(truncatingIfNeeded: number / divisor % 10))
+      divisor /= 10
+    }
+  }
+
   package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
   package mutating func append(_ character: Unicode.Scalar) {

@@ -82,7 +82,7 @@ extension TraceFilter {
   /// - Parameter wanted: what `services` come to; cut off where the kernel has no room.
   public func wire(_ wanted: TraceNames.Wanted, owner: UInt32) -> svc_tracer {
     var tracer = svc_tracer()
-    tracer.owner = owner
+    tracer.owner = UInt64(owner)
     tracer.pid = pid ?? 0
     tracer.cgroup = cgroup?.id ?? 0
     tracer.cgroup_level = cgroup?.level ?? 0
@@ -94,6 +94,10 @@ extension TraceFilter {
       tracer.backend_be = backend.address.words
       tracer.backend_port_be = (backend.port?.number ?? 0).bigEndian
     }
+    let isFiltered =
+      pid != nil || cgroup != nil || namespace != nil || sample != nil || backend != nil
+      || !services.isEmpty
+    if isFiltered { tracer.flags |= SVC_TRACE_FILTERED.rawValue }
     if services.isEmpty { return tracer }
     tracer.flags |= SVC_TRACE_BY_SERVICE.rawValue
     let ids =

@@ -26,12 +26,19 @@ public struct TraceRender: Sendable {
   public var clockOffset: Int64
   private var output = OutputBuffer()
   private var second: Int64 = .min
-  private var secondText = ""
+  /// As RFC 3339 has it, up to the seconds.
+  private var secondText: ArraySlice<UInt8> = []
 
   public init(_ format: Format, clockOffset: Int64) {
     self.format = format
     self.clockOffset = clockOffset
   }
+
+  /// What was written since it was taken or cleared.
+  public var bytes: [UInt8] { output.bytes }
+
+  /// Keeps the memory, if nobody holds `bytes` any more.
+  public mutating func clear() { output.removeAll() }
 
   /// What was written since the last time.
   public mutating func take() -> [UInt8] {
@@ -58,15 +65,11 @@ public struct TraceRender: Sendable {
     let wall = Int64(bitPattern: monotonic) &+ clockOffset
     if wall / 1_000_000_000 != second {
       second = wall / 1_000_000_000
-      secondText = UTCTime(seconds: second).description
+      secondText = Array(UTCTime(seconds: second).description.utf8).dropLast()
     }
-    output.append(String((date ? secondText[...] : secondText.dropFirst(11)).dropLast()))
+    output.append(date ? secondText : secondText.dropFirst(11))
     output.append(".")
-    var digit: Int64 = 100_000_000
-    while digit >= 1000 {
-      output.append(number: UInt8(wall / digit % 10))
-      digit /= 10
-    }
+    output.append(sixDigits: UInt32(wall % 1_000_000_000 / 1000))
     if date { output.append("Z") }
   }
 

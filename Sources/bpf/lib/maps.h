@@ -39,6 +39,23 @@
 		__type(value, value_type);             \
 	} map SEC(".maps")
 
+/*
+ * Looks into the map of either family, each with a call of its own: of one call for two maps the
+ * kernel does not know which map it is, and cannot inline it.
+ */
+#define EITHER_MAP(is_v4, name, key)                                  \
+	({                                                            \
+		void *element;                                        \
+		if (is_v4) {                                          \
+			element = bpf_map_lookup_elem(&name##4, key); \
+			barrier_var(element);                         \
+		} else {                                              \
+			element = bpf_map_lookup_elem(&name##6, key); \
+			barrier_var(element);                         \
+		}                                                     \
+		element;                                              \
+	})
+
 #define FAMILY_MAPS(family)                                                                        \
 	ARRAY_MAP(keys##family, BPF_MAP_TYPE_ARRAY, struct svc_key_bucket, BPF_F_MMAPABLE,         \
 		  131073);                                                                         \

@@ -9,6 +9,8 @@
 
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
+/* As likely; but clang does not make functions of what is not, which libbpf would not know. */
+#define mostly(condition) __builtin_expect_with_probability(!!(condition), 1, 0.95)
 
 /* The bytes of struct svc_socket_tags, seen as one word. */
 #define TAG_LANES 0x0101010101010101ull

@@ -10,17 +10,20 @@
 
 struct svc_tracing tracing SEC(".data.trace");
 
-/* The ring of each reader; there only while it reads. */
+/* The log of each reader, of whatever size; there only while it reads. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, SVC_TRACERS);
 	__type(key, __u32);
 	__array(
 		values, struct {
-			__uint(type, BPF_MAP_TYPE_RINGBUF);
-			__uint(max_entries, 65536);
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+			__uint(max_entries, 1);
+			__uint(key_size, sizeof(__u32));
+			__uint(value_size, sizeof(struct svc_trace_record));
 		});
-} trace_rings SEC(".maps");
+} trace_logs SEC(".maps");
 
 /* SVC_NO_TRACE: to count what this costs when nobody traces (scripts/count-instructions.py). */
 static __always_inline int is_traced(void)
@@ -28,7 +31,7 @@ static __always_inline int is_traced(void)
 #ifdef SVC_NO_TRACE
 	return 0;
 #endif
-	return unlikely(*(volatile __u64 *)&tracing.until != 0);
+	return !mostly(*(volatile __u64 *)&tracing.until == 0);
 }
 
 /* Deep enough for any address that is matched against a filter. */
@@ -49,6 +52,8 @@ static __always_inline int wants(const struct svc_tracer *tracer,
 {
 	__u32 service = event->service;
 
+	if (!(tracer->flags & SVC_TRACE_FILTERED))
+		return 1;
 	if (tracer->pid && tracer->pid != event->pid)
 		return 0;
 	if (tracer->netns && tracer->netns != event->netns)

@@ -32,19 +32,22 @@ static __always_inline __u8 why_refused(const struct request *request)
 	}
 }
 
-static __noinline __u8 why_chosen(const struct request *request, __u32 candidates)
+static __noinline __u8 why_by_policy(const struct request *request)
 {
 	__u32 service = request->frontend.target >> 32;
-	struct svc_policy *policy;
+	struct svc_policy *policy = EITHER_MAP(is_mapped(request->to.w), policies, &service);
 
+	return policy && policy->algorithm == SVC_ALGORITHM_ROUND_ROBIN ? SVC_WHY_ROUND_ROBIN
+									: SVC_WHY_RANDOM;
+}
+
+static __always_inline __u8 why_chosen(const struct request *request, __u32 candidates)
+{
 	if (request->frontend.flags & CHOSEN_BY_AFFINITY)
 		return SVC_WHY_AFFINITY;
 	if (candidates == 1)
 		return SVC_WHY_ONLY_ONE;
 	if (!(request->frontend.flags & SVC_FRONTEND_POLICY))
 		return SVC_WHY_RANDOM;
-	policy = is_mapped(request->to.w) ? bpf_map_lookup_elem(&policies4, &service)
-					  : bpf_map_lookup_elem(&policies6, &service);
-	return policy && policy->algorithm == SVC_ALGORITHM_ROUND_ROBIN ? SVC_WHY_ROUND_ROBIN
-									: SVC_WHY_RANDOM;
+	return why_by_policy(request);
 }

@@ -134,7 +134,7 @@ struct Trace: ParsableCommand {
       filter.cgroup = try cgroup.map { try Cgroup(path: $0).tracePlace() }
       filter.namespace = try netns.map { try TraceReader.namespace($0) }
       let reader = try dataplane.trace(
-        filter, ringSize: buffer << 20, outcomes: !decisionsOnly, followClose: followClose)
+        filter, bufferSize: buffer << 20, outcomes: !decisionsOnly, followClose: followClose)
       var session = try TraceSession(
         reader, format: output, failuresOnly: failures, outcomes: !decisionsOnly, count: count,
         nanoseconds: duration.flatMap(TraceSession.nanoseconds))

@@ -11,7 +11,7 @@ enum Observation {
     let dataplane = try Dataplane(pin: common.pin)
     try dataplane.checkLayout()
     let reader = try dataplane.trace(
-      TraceFilter(), ringSize: ring, outcomes: true, followClose: false)
+      TraceFilter(), bufferSize: ring, outcomes: true, followClose: false)
     let waiting = try Waiting()
     var observation = TraceObservation()
     var render = TraceRender(.text, clockOffset: Waiting.clockOffset)

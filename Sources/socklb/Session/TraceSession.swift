@@ -112,7 +112,11 @@ struct TraceSession: ~Copyable {
 
   /// Standard output may take its time; the programs must not think meanwhile that we are gone.
   private mutating func flush() throws {
-    let bytes = render.take()
+    try write(render.bytes)
+    render.clear()
+  }
+
+  private mutating func write(_ bytes: [UInt8]) throws {
     var rest = bytes[...]
     var progress = Waiting.now
     while !rest.isEmpty {

@@ -8,6 +8,12 @@
 
 /* How many readers there may be at a time. */
 #define SVC_TRACERS 4
+/* Of a reader; processors of higher numbers share them. A power of two. */
+#ifndef SVC_TEST_LAYOUT
+#define SVC_TRACE_LANES 64
+#else
+#define SVC_TRACE_LANES 32
+#endif
 #define SVC_TRACE_SERVICES 32
 #define SVC_TRACE_ADDRESSES 4
 
@@ -18,24 +24,21 @@ enum svc_trace_flags {
 	/* Only decisions for one of `service` and `address_be`. */
 	SVC_TRACE_BY_SERVICE = 1 << 1,
 	SVC_TRACE_BY_BACKEND = 1 << 2,
+	/* There is something that does not let everything through. */
+	SVC_TRACE_FILTERED = 1 << 3,
 };
 
 /* In svc_tracer.service: an id of services6, not of services4. */
 #define SVC_TRACE_V6 0x80000000u
 
-/*
- * A reader: what it wants to see. What is 0 lets everything through. A reader writes its filters
- * first and `until` last, and raises that for as long as it lives: programs forget one that is
- * late, so a reader that was killed costs nothing more.
- */
+/* A reader: what it wants to see. What is 0 lets everything through. */
 struct svc_tracer {
-	__u64 until; /* CLOCK_MONOTONIC, nanoseconds; 0: nobody */
-	__u64 lost;  /* decisions that the ring had no room for */
+	__u64 lane_mask; /* how many lanes it has, a power of two, less one */
+	__u64 owner;	 /* process id of the reader; 0: nobody has the place */
 	__u64 cgroup;
 	__u64 netns;	    /* cookie */
 	__u32 cgroup_level; /* how deep it lies; the root is 0 */
 	__u32 pid;
-	__u32 owner;  /* process id of the reader */
 	__u32 flags;  /* enum svc_trace_flags */
 	__u32 sample; /* one of so many sockets; 0: all */
 	__u32 services;
@@ -46,16 +49,39 @@ struct svc_tracer {
 	__be32 backend_be[4];
 	__be16 backend_port_be; /* 0: any */
 	__u16 zero;
+	__u32 zero2;
+};
+
+/*
+ * Where one reader and the programs of one processor meet: `head` counts what was written into the
+ * lane, `tail` what was taken out. A program that finds it full counts what it loses, and goes on.
+ * What programs write and what the reader writes are apart.
+ */
+struct svc_trace_lane {
+	__u64 head;
+	__u64 lost;
+	__u32 base; /* the first of its records, in the log of the reader */
+	__u32 mask; /* how many records it has, a power of two, less one */
+	__u64 zero[5];
+	__u64 tail;
+	__u64 zero2[7];
 };
 
 /*
  * The variable `tracing` of the programs (map .data.trace, mmapped). `until` is the latest of all
  * readers' and the one word that is looked at when nobody traces; a program sets it to 0 when it
  * finds that no reader is left.
+ *
+ * `reader_until` is how long each of them lives: CLOCK_MONOTONIC, nanoseconds; 0: nobody. A reader
+ * writes all else first and this last, and raises it for as long as it lives: programs forget
+ * one that is late, so a reader that was killed costs nothing more.
  */
 struct svc_tracing {
 	__u64 until;
+	__u64 reader_until[SVC_TRACERS];
+	__u64 zero[3];
 	struct svc_tracer tracer[SVC_TRACERS];
+	struct svc_trace_lane lane[SVC_TRACERS][SVC_TRACE_LANES];
 };
 
 /* svc_trace_event.hook */
@@ -105,6 +131,16 @@ struct svc_trace_event {
 	__u8 why;  /* enum svc_trace_why */
 	__u8 zero;
 	__u32 zero2;
+};
+
+/*
+ * The log of a reader: ARRAY, mmapped, an element of trace_logs: the records of its lanes, those of
+ * one after those of another.
+ */
+struct svc_trace_record {
+	__u64 number; /* how many came before it in its lane, and 1; written last of all */
+	struct svc_trace_event event;
+	__u64 zero[2];
 };
 
 /* svc_trace_outcome.result */
