@@ -70,7 +70,23 @@ import Testing
     #expect(wire.address_be.0.3 == UInt32(0x0a60_000a).bigEndian)
     #expect(wire.backend_be.2 == UInt32(0xffff).bigEndian)
     #expect(wire.backend_port_be == UInt16(8080).bigEndian)
-    #expect(wire.flags == SVC_TRACE_BY_SERVICE.rawValue | SVC_TRACE_BY_BACKEND.rawValue)
+    let filtered = SVC_TRACE_FILTERED.rawValue
+    let by = SVC_TRACE_BY_SERVICE.rawValue | SVC_TRACE_BY_BACKEND.rawValue
+    #expect(wire.flags == by | filtered)
+    // Programs look at no filter unless this says that there is one.
+    #expect(TraceFilter().wire(wanted, owner: 1).flags == 0)
+    var one = TraceFilter()
+    one.pid = 7
+    #expect(one.wire(wanted, owner: 1).flags == filtered)
+    one = TraceFilter()
+    one.namespace = 7
+    #expect(one.wire(wanted, owner: 1).flags == filtered)
+    one = TraceFilter()
+    one.sample = TraceSample("1/64")
+    #expect(one.wire(wanted, owner: 1).flags == filtered)
+    one = TraceFilter()
+    one.cgroup = TraceFilter.CgroupPlace(id: 7, level: 1)
+    #expect(one.wire(wanted, owner: 1).flags == filtered)
     wanted.services = [.v4: Array(0..<100)]
     #expect(filter.wire(wanted, owner: 1).services == UInt32(TraceFilter.mostServices))
     #expect(TraceSample("1/64")?.of == 64)
