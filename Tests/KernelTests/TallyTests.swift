@@ -15,6 +15,7 @@ let tallyTests: [KernelTest] =
       KernelTest("tallies_\(variant)_of_two_processors_at_once") { try countsAtOnce($0, variant) },
     ]
   } + [
+    KernelTest("tallies_have_a_byte_for_each_id_and_stripe", inVM: false) { _ in try hasShape() },
     KernelTest("tallies_go_with_their_endpoint_and_not_to_the_next") { try beginsAnew($0) },
     KernelTest("tallies_of_neighbours_stay_when_an_endpoint_goes") { try keepsNeighbours($0) },
     KernelTest("tallies_of_neighbours_are_counted_while_an_endpoint_goes") {
@@ -40,6 +41,26 @@ extension Dataplane {
 extension Place {
   fileprivate var backend: Backend {
     get throws { try frontend(self, .udp, [self]).backends[0] }
+  }
+}
+
+/// Where C counts and where Swift reads it, for numbers of processors that this machine has not.
+private func hasShape() throws {
+  for stripes in [1, 2, 4, 8] as [UInt32] {
+    for ids in [1, 63, 64, 65, 1000, 4097] {
+      let entries = Int(stripes) * TallyShape.wordsOfStripe(ids)
+      try checkEqual(TallyShape.stripes(entries: entries, ids: ids), Int(stripes), "\(ids) ids")
+      var taken = Set<[UInt32]>()
+      for id in 0..<UInt32(ids) {
+        for stripe in 0..<stripes {
+          let (word, shift) = (svc_tally_word(id, stripe, stripes), svc_tally_shift(id))
+          try check(word < entries, "id \(id) of \(ids) is outside")
+          try check(taken.insert([word, shift]).inserted, "id \(id) shares a byte")
+          let first = TallyShape.firstID(ofWord: Int(word), stripes: Int(stripes))
+          try checkEqual(first + Int(shift / 8), Int(id), "the id of a byte")
+        }
+      }
+    }
   }
 }
 

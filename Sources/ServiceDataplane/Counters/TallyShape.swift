@@ -13,16 +13,16 @@ package enum TallyShape {
     return stripes
   }
 
-  private static func wordsOfStripe(_ ids: Int) -> Int { (ids + block - 1) / block * wordsOfBlock }
+  package static func wordsOfStripe(_ ids: Int) -> Int { (ids + block - 1) / block * wordsOfBlock }
 
   /// How many stripes maps of this size have.
-  static func stripes(entries: Int, ids: Int) -> Int {
+  package static func stripes(entries: Int, ids: Int) -> Int {
     var stripes = 1
     while stripes * 2 * wordsOfStripe(max(ids, 1)) <= entries { stripes *= 2 }
     return stripes
   }
 
-  static func firstID(ofWord index: Int, stripes: Int) -> Int {
+  package static func firstID(ofWord index: Int, stripes: Int) -> Int {
     index / wordsOfBlock / stripes * block + index % wordsOfBlock * 8
   }
 

@@ -72,7 +72,8 @@ struct MapChange: Sendable {
     guard header || isOtherVersion || !names.isEmpty else { return [:] }
     names.insert("header")
     for pair in [
-      ["sockets", "socket_tags"], ["counters4", "totals4", "past4"], ["counters6", "totals6", "past6"],
+      ["sockets", "socket_tags"], ["counters4", "totals4", "past4"],
+      ["counters6", "totals6", "past6"],
       ["services4", "names4"], ["services6", "names6"],
     ] where !names.isDisjoint(with: pair) {
       names.formUnion(pair)

@@ -25,7 +25,7 @@ public struct ServiceCounters: Hashable, Sendable {
   /// Those refused because of the source ranges.
   public var denied: UInt64
   /// Of `translated`, what each backend that still serves was given since it began to. The rest went
-  /// to backends that are gone.
+  /// to backends that are gone, or before layout 5, which is the first to count by backend.
   public var backends: [Backend: UInt64]
 
   public init(

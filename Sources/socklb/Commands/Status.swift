@@ -42,7 +42,8 @@ struct Status: ParsableCommand {
 
 extension StatusReport {
   static func read(_ common: CommonOptions) throws(DataplaneError) -> StatusReport {
-    let (dataplane, snapshot) = try Dataplane.readSnapshot(at: common.pin, withCounters: true, ofBackends: false)
+    let (dataplane, snapshot) = try Dataplane.readSnapshot(
+      at: common.pin, withCounters: true, ofBackends: false)
     return StatusReport(
       common: common, dataplane: dataplane, attached: try Attached(dataplane),
       snapshot: snapshot,

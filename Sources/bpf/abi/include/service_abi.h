@@ -395,7 +395,7 @@ struct svc_header {
 	__u32 map_set;	  /* raised when pinned maps are replaced by others */
 	__u64 grown_at;	  /* seconds since 1970; 0: never */
 	__u32 version; /* of the socklb whose programs these are: major << 16 | minor << 8 | patch */
-	__u32 switching; /* enum svc_switching */
+	__u32 switching;  /* enum svc_switching */
 	__u32 tally_lock; /* 1: a program puts an element into full_tallies4 or full_tallies6 */
 	__u32 zero;
 };
