@@ -19,7 +19,7 @@ for shell in bash zsh fish; do
 done
 
 commands=$(awk '/SUBCOMMANDS:$/ { on = 1; next } on && /^  [a-z]/ { print $1 }' "$work/help")
-for command in attach upgrade detach apply delete diff dump explain trace status doctor report history rollback verify; do
+for command in attach run upgrade detach apply delete diff dump explain trace status doctor report history rollback verify; do
 	case " $(echo "$commands" | tr '\n' ' ')" in
 	*" $command "*) ok "socklb has $command" ;;
 	*) bad "socklb has $command" ;;
@@ -31,7 +31,7 @@ for command in $commands; do
 		if grep -q -- "$option" "$work/out"; then ok "$command has $option"; else bad "$command has $option"; fi
 	done
 	arguments=()
-	case $command in delete | describe) arguments=(service web) ;; explain) arguments=(web) ;; report) arguments=(-o -) ;; esac
+	case $command in run) arguments=(--manifests /etc) ;; delete | describe) arguments=(service web) ;; explain) arguments=(web) ;; report) arguments=(-o -) ;; esac
 	check "socklb $command, unknown option" 64 unknown-option "$command" "${arguments[@]}" --unknown-option
 	check "socklb $command, relative --pin" 64 'absolute path' "$command" --pin here
 done
@@ -56,6 +56,10 @@ check "explain without an address" 64 'ADDRESS:PORT' explain "${place[@]}"
 check "explain of no address" 64 'target' explain 10.96.0.10:http "${place[@]}"
 check "explain for two clients" 64 '--pid, --netns and --cgroup' explain web --pid 1 --netns x "${place[@]}"
 check "a sample that is none" 64 '1/64' trace --sample 64 "${place[@]}"
+check "run without a directory" 64 manifests run "${place[@]}"
+check "run with a relative directory" 64 'absolute path' run --manifests here "${place[@]}"
+check "run with an unknown log level" 64 'log-level' run --manifests /etc --log-level loud "${place[@]}"
+check "run without privilege" 77 'CAP_BPF' run --manifests /etc "${place[@]}"
 check "a duration that is none" 64 '500ms' trace --for 10 "${place[@]}"
 check "a ring of no power of two" 64 'power of two' trace --buffer 3 "${place[@]}"
 check "failures without outcomes" 64 'decisions-only' trace --failures --decisions-only "${place[@]}"
