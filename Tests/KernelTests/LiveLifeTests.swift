@@ -18,7 +18,7 @@ let liveLifeTests: [KernelTest] = [
     let third = try LiveCommand(sandbox, ["--wait"], name: "third", waits: false)
     try third.waitFor("waiting for another")
     try first.end()
-    try third.waitFor("ready")
+    try third.waitFor("following \(sandbox.manifests)")
     try sandbox.put(Manifest.both("web", vip: web, [pods.places[1]]), "web.yaml")
     try awaitAnswer(web, pods, pods.places[1])
     try third.end(SIGINT)

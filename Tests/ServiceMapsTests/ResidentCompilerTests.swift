@@ -16,64 +16,117 @@ import Testing
         name: "node-1",
         addresses: [IPAddress("192.168.0.1"), IPAddress("fd00::1")].compactMap(\.self)))
 
-    func pick<T>(_ values: [T]) -> T { values.randomElement() ?? values[0] }
+    private func number(_ range: ClosedRange<Int>) -> String { String(Int.random(in: range)) }
+
+    private func pick(_ values: String...) -> String { values.randomElement() ?? "" }
+
+    /// Each `@name` in a manifest becomes one of the values.
+    private func fill(_ text: String, _ values: [(String, String)]) -> String {
+      values.reduce(text) { $0.replacing("@" + $1.0, with: $1.1) }
+    }
 
     func text() -> String {
-      let name = "s\(Int.random(in: 0..<12))"
       switch Int.random(in: 0..<10) {
-      case 0..<4:
-        let type = pick(["ClusterIP", "ClusterIP", "NodePort", "LoadBalancer"])
-        let ip = Int.random(in: 1...12)
-        return """
-          apiVersion: v1
-          kind: Service
-          metadata: {name: \(name), namespace: d, creationTimestamp: "2026-01-\(10 + Int.random(in: 0..<9))T00:00:00Z"}
-          spec:
-            type: \(type)
-            clusterIP: \(pick(["10.96.0.\(ip)", "10.96.0.\(ip)", "None", "\"\""]))
-            selector: \(pick(["{app: a}", "{app: b}", "{}"]))
-            externalIPs: \(pick(["[]", "[]", "[203.0.113.\(Int.random(in: 1...4))]"]))
-            internalTrafficPolicy: \(pick(["Cluster", "Local"]))
-            loadBalancerSourceRanges: \(type == "LoadBalancer" ? "[10.0.0.0/8]" : "[]")
-            ports: [{name: a, port: \(pick([80, 81])), targetPort: 8080}, {name: b, port: 90}]
-          status: {loadBalancer: {ingress: [{ip: 203.0.113.\(Int.random(in: 1...6))}]}}
-
-          """
-      case 4..<7:
-        let count = Int.random(in: 0...3)
-        let endpoints = (0..<count).map { _ in
-          "{addresses: [10.0.0.\(Int.random(in: 1...30))], nodeName: node-\(Int.random(in: 1...2)), "
-            + "conditions: {ready: \(Bool.random()), serving: \(Bool.random()), terminating: \(Bool.random())}}"
-        }
-        return """
-          apiVersion: discovery.k8s.io/v1
-          kind: EndpointSlice
-          metadata: {name: e\(Int.random(in: 0..<12)), namespace: d, labels: {kubernetes.io/service-name: \(name)}}
-          addressType: IPv4
-          endpoints: [\(endpoints.joined(separator: ", "))]
-          ports: [{name: a, port: 8080}, {name: b, port: 9090}]
-
-          """
-      case 7..<9:
-        let host = Int.random(in: 0..<6) == 0 ? ", hostPort: \(pick([30080, 7000]))" : ""
-        return """
-          apiVersion: v1
-          kind: Pod
-          metadata: {name: \(pick(["p1", "p2", "p3", name])), namespace: d, labels: {app: \(pick(["a", "b", "c"]))}}
-          spec: {nodeName: node-\(Int.random(in: 1...2)), containers: [{name: c, ports: [{containerPort: 90, name: a\(host)}]}]}
-          status: {podIP: 10.1.0.\(Int.random(in: 1...9)), conditions: [{type: Ready, status: "\(pick(["True", "False"]))"}]}
-
-          """
-      default:
-        return """
-          apiVersion: v1
-          kind: \(pick(["Endpoints", "Endpoints", "Node"]))
-          metadata: {name: \(pick([name, name, "node-1"])), labels: {topology.kubernetes.io/zone: z}}
-          subsets: [{addresses: [{ip: 10.2.0.1}], ports: [{name: a, port: 1}]}]
-
-          """.replacing(
-            "metadata: {name: s", with: "metadata: {namespace: d, name: s")
+      case 0..<4: service()
+      case 4..<7: slice()
+      case 7..<9: pod()
+      default: other()
       }
+    }
+
+    private func service() -> String {
+      let type = pick("ClusterIP", "ClusterIP", "NodePort", "LoadBalancer")
+      let own = "10.96.0." + number(1...12)
+      let external = "[203.0.113." + number(1...4) + "]"
+      return fill(
+        """
+        apiVersion: v1
+        kind: Service
+        metadata: {name: s@name, namespace: d, creationTimestamp: "2026-01-@dayT00:00:00Z"}
+        spec:
+          type: @type
+          clusterIP: @own
+          selector: @selector
+          externalIPs: @external
+          internalTrafficPolicy: @policy
+          loadBalancerSourceRanges: @ranges
+          ports: [{name: a, port: @port, targetPort: 8080}, {name: b, port: 90}]
+        status: {loadBalancer: {ingress: [{ip: 203.0.113.@ingress}]}}
+
+        """,
+        [
+          ("name", number(0...11)), ("day", number(10...18)), ("type", type),
+          ("own", pick(own, own, "None", "\"\"")),
+          ("selector", pick("{app: a}", "{app: b}", "{}")),
+          ("external", pick("[]", "[]", external)), ("policy", pick("Cluster", "Local")),
+          ("ranges", type == "LoadBalancer" ? "[10.0.0.0/8]" : "[]"), ("port", pick("80", "81")),
+          ("ingress", number(1...6)),
+        ])
+    }
+
+    private func slice() -> String {
+      var endpoints: [String] = []
+      for _ in 0..<Int.random(in: 0...3) {
+        endpoints.append(
+          fill(
+            "{addresses: [10.0.0.@ip], nodeName: node-@node, conditions: {ready: @ready, "
+              + "serving: @serving, terminating: @terminating}}",
+            [
+              ("ip", number(1...30)), ("node", number(1...2)), ("ready", pick("true", "false")),
+              ("serving", pick("true", "false")), ("terminating", pick("true", "false")),
+            ]))
+      }
+      return fill(
+        """
+        apiVersion: discovery.k8s.io/v1
+        kind: EndpointSlice
+        metadata: {name: e@slice, namespace: d, labels: {kubernetes.io/service-name: s@name}}
+        addressType: IPv4
+        endpoints: [@endpoints]
+        ports: [{name: a, port: 8080}, {name: b, port: 9090}]
+
+        """,
+        [
+          ("slice", number(0...11)), ("name", number(0...11)),
+          ("endpoints", endpoints.joined(separator: ", ")),
+        ])
+    }
+
+    private func pod() -> String {
+      let port = Int.random(in: 0..<6) == 0 ? ", hostPort: " + pick("30080", "7000") : ""
+      return fill(
+        """
+        apiVersion: v1
+        kind: Pod
+        metadata: {name: @pod, namespace: d, labels: {app: @app}}
+        spec:
+          nodeName: node-@node
+          containers: [{name: c, ports: [{containerPort: 90, name: a@host}]}]
+        status: {podIP: 10.1.0.@ip, conditions: [{type: Ready, status: "@ready"}]}
+
+        """,
+        [
+          ("pod", pick("p1", "p2", "p3", "s" + number(0...11))), ("app", pick("a", "b", "c")),
+          ("node", number(1...2)), ("host", port), ("ip", number(1...9)),
+          ("ready", pick("True", "False")),
+        ])
+    }
+
+    private func other() -> String {
+      let endpoints = """
+        apiVersion: v1
+        kind: Endpoints
+        metadata: {name: s@name, namespace: d}
+        subsets: [{addresses: [{ip: 10.2.0.1}], ports: [{name: a, port: 1}]}]
+
+        """
+      let node = """
+        apiVersion: v1
+        kind: Node
+        metadata: {name: node-1, labels: {topology.kubernetes.io/zone: z@name}}
+
+        """
+      return fill(pick(endpoints, endpoints, node), [("name", number(0...11))])
     }
 
     /// - Returns: what is wrong; nil: nothing.

@@ -67,6 +67,13 @@ extension KnownObjects {
     }
   }
 
+  /// Follows another value that was changed.
+  ///
+  /// - Parameter changes: what objects are there; nil: none.
+  public mutating func follow(_ changes: [ObjectID: KnownObject?]) {
+    for (id, object) in changes { objects[id] = object }
+  }
+
   /// Takes back a `remove`, when what was to be merged after it was refused.
   public mutating func restore(
     _ removed: [KnownObject], _ allocations: inout ResidentAllocations

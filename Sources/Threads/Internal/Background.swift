@@ -3,7 +3,8 @@
 
 import Glibc
 
-/// Work that goes on on a thread of its own until somebody takes its result.
+/// Work that goes on on a thread of its own until somebody takes its result. The processor is left to
+/// others first.
 package final class Background<Value: Sendable> {
   private let thread: pthread_t
   private let task: Task<Value>
@@ -60,6 +61,8 @@ private final class Task<Value: Sendable>: AnyTask {
   }
 
   override func run() {
+    // Of this thread alone, which is Linux's way. Not allowed: then not.
+    _ = setpriority(PRIO_PROCESS, 0, 10)
     value = body()
     whenDone()
   }

@@ -173,7 +173,7 @@ extension LiveSession {
   func finish() throws {
     manager.say("STOPPING=1", "STATUS=ending")
     try storeAll()
-    lock = nil
+    try giveLockBack(until: nil)
     try? state.removeRun()
     if options.detachOnExit { try Detach.detach(options.common) }
   }

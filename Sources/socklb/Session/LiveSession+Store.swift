@@ -16,7 +16,7 @@ extension LiveSession {
     }
     if isLockWanted {
       isLockWanted = false
-      giveLockBack(until: now + 60_000_000)
+      try giveLockBack(until: now + 60_000_000)
       return
     }
     // Others wait for half a second at most; what follows at once finds the lock taken already.
@@ -25,26 +25,27 @@ extension LiveSession {
       return
     }
     guard due <= now else { return }
-    deadlines.settle = nil
-    if table.isUnsettled { try table.settle() }
-    giveLockBack(until: nil)
+    try giveLockBack(until: nil)
   }
 
-  private func giveLockBack(until time: UInt64?) {
+  /// Nothing is left to do for whoever takes it next.
+  func giveLockBack(until time: UInt64?) throws(DataplaneError) {
+    if lock != nil, let table, table.isUnsettled { try table.settle() }
     lock = nil
     deadlines.settle = nil
     deadlines.retry = time
   }
 
   private func startStore(_ table: LiveTable) {
-    let (unsaved, generation, known) = table.takeUnsaved()
+    let (unsaved, generation) = table.takeUnsaved()
     let followed = self.followed ?? FollowRecord(directory: directory.path, files: files.record)
     self.followed = followed
     let now = Waiting.now
     let isSweepDue = deadlines.sweep <= now
     if isSweepDue { deadlines.sweep = now + 10_000_000_000 }
     let job = LiveStore(
-      state: state, dataplane: table.dataplane, settings: table.settings, known: known,
+      state: state, dataplane: table.dataplane, settings: table.settings,
+      stored: table.stored, objects: unsaved.objects,
       summary: unsaved.summary, inputs: unsaved.inputs, former: unsaved.former,
       generation: generation, digestBefore: table.digestOnDisk, changes: unsaved.changes,
       followed: followed, followedOnDisk: followedOnDisk, isSweepDue: isSweepDue)

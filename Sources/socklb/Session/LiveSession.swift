@@ -87,7 +87,7 @@ final class LiveSession {
     defer { withExtendedLifetime(own) {} }
     try start()
     manager.say("READY=1", "STATUS=\(status)")
-    log.info("ready", metadata: ["directory": "\(directory.path)", "files": "\(files.fileCount)"])
+    log.info("following \(directory.path)", metadata: ["files": "\(files.fileCount)"])
     deadlines.watchdog = manager.watchdogNanoseconds.map { Waiting.now + $0 }
     while !isEnding { try step() }
     try finish()

@@ -9,7 +9,8 @@ struct LiveStore: Sendable {
   let state: StateDirectory
   let dataplane: Dataplane
   let settings: [String: String]
-  let known: KnownObjects
+  let stored: StoredObjects
+  let objects: [ObjectID: KnownObject?]
   let summary: ChangeSummary
   let inputs: [String]
   let former: [FormerService]
@@ -58,7 +59,7 @@ struct LiveStore: Sendable {
   /// First what both versions of the objects may have, then the objects, so that a kill in between
   /// leaves no object of which nobody knows that it came from a file.
   private func store(_ outcome: inout Outcome) throws(DataplaneError) {
-    let bytes = known.encode()
+    let bytes = stored.encode(objects)
     guard let (digest, count) = KnownObjects.digest(ofEncoded: bytes) else { return }
     let record = followed.union(followedOnDisk)
     if record != followedOnDisk {

@@ -1,6 +1,7 @@
 import ServiceDataplane
 import ServiceFollow
 import ServiceMaps
+import Synchronization
 
 /// What a process that follows objects keeps of the data plane: the known objects, what they compile
 /// to, and the table in force, so that a change costs what it changes.
@@ -19,9 +20,13 @@ final class LiveTable {
   var lastGeneration: UInt64
   /// What is not on disk yet.
   private(set) var unsaved = Unsaved()
+  /// What is on disk, or is being written there: another thread's, so that no change waits for a copy.
+  let stored: StoredObjects
 
   struct Unsaved {
     var changes = 0
+    /// What is known of them now.
+    var objects: [ObjectID: KnownObject?] = [:]
     var summary = ChangeSummary()
     var inputs: [String] = []
     var former: [FormerService] = []
@@ -33,6 +38,7 @@ final class LiveTable {
   ) throws(DataplaneError) {
     self.dataplane = dataplane
     self.known = known
+    stored = StoredObjects(known)
     self.settings = settings
     resident = try ResidentTable(dataplane.tables)
     compiler = ResidentCompiler(known, options: NodeOptions.compileOptions(settings))
@@ -78,6 +84,7 @@ final class LiveTable {
       diagnostics = compiled.diagnostics
     }
     unsaved.changes += 1
+    for change in changes.changes { unsaved.objects[change.id] = .some(known[change.id]) }
     unsaved.inputs.append(KnownObjects.digest(ofInput: difference.merged))
     unsaved.former += resident.takeFormerServices()
     return .made(changes, diagnostics)
@@ -98,12 +105,12 @@ final class LiveTable {
   // MARK: On disk
 
   /// What is to be stored now. From here on changes count anew.
-  func takeUnsaved() -> (unsaved: Unsaved, generation: UInt64, known: KnownObjects) {
+  func takeUnsaved() -> (unsaved: Unsaved, generation: UInt64) {
     let result = unsaved
     unsaved = Unsaved()
     let next = max(lastGeneration + 1, dataplane.tables.generation / 2)
     resident.raiseGeneration(to: next)
-    return (result, next, known)
+    return (result, next)
   }
 
   /// It could not be stored.
@@ -114,5 +121,23 @@ final class LiveTable {
     unsaved.inputs += new.inputs
     unsaved.summary.add(new.summary)
     unsaved.former = new.former
+    unsaved.objects.merge(new.objects) { $1 }
+  }
+}
+
+/// Known objects that only the thread uses that stores them.
+final class StoredObjects: Sendable {
+  private let known: Mutex<KnownObjects>
+
+  init(_ known: KnownObjects) { self.known = Mutex(known) }
+
+  /// Brings them up to date.
+  ///
+  /// - Returns: what is to be written.
+  func encode(_ changes: [ObjectID: KnownObject?]) -> [UInt8] {
+    known.withLock { known in
+      known.follow(changes)
+      return known.encode()
+    }
   }
 }

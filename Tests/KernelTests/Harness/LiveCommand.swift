@@ -23,7 +23,7 @@ final class LiveCommand {
       wrapper + [sandbox.socklb, "run", "--manifests", self.directory, "--cgroup", sandbox.cgroup]
         + capacity + options + ["--pin", sandbox.pin, "--state", sandbox.state],
       output: sandbox.directory + "/\(name).out", errors: errors)
-    if waits { try await ("ready") }
+    if waits { try waitFor("following \(self.directory)") }
   }
 
   var messages: String { (try? Disk.read(errors)) ?? "" }
