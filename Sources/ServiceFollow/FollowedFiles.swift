@@ -121,13 +121,13 @@ public struct FollowedFiles: Sendable {
     var before: [ObjectID: ManifestObject] = [:]
     var touched: Set<ObjectID> = []
     for (name, objects) in wanted {
-      for object in files[name]?.objects ?? [] {
-        let id = object.object.id
-        touched.insert(id)
-        if before[id] == nil, let held = held[id] { before[id] = held.object }
-        release(id, by: name)
+      for object in (files[name]?.objects ?? []) + objects
+      where touched.insert(object.object.id).inserted {
+        before[object.object.id] = held[object.object.id]?.object
       }
-      for object in objects { touched.insert(object.object.id) }
+    }
+    for (name, _) in wanted {
+      for object in files[name]?.objects ?? [] { release(object.object.id, by: name) }
     }
     for (name, objects) in wanted { settle(name, objects, refused[name], readings, &result) }
     for id in touched.sorted() {

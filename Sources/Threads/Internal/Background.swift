@@ -62,7 +62,7 @@ private final class Task<Value: Sendable>: AnyTask {
 
   override func run() {
     // Of this thread alone, which is Linux's way. Not allowed: then not.
-    _ = setpriority(PRIO_PROCESS, 0, 10)
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
     value = body()
     whenDone()
   }

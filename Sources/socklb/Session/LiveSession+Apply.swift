@@ -147,7 +147,10 @@ extension LiveSession {
         "\(name) cannot be used: the objects of its last good version stay in force",
         metadata: ["problems": "\(problems.count)"])
     }
-    for name in difference.mended { log.notice("\(name) is good again") }
+    for name in difference.mended {
+      log.notice(
+        files.contains(name) ? "\(name) is good again" : "\(name), which was broken, is gone")
+    }
     for diagnostic in diagnostics.prefix(20) {
       log.log(level: diagnostic.severity == .warning ? .warning : .info, "\(diagnostic)")
     }

@@ -267,7 +267,10 @@ final class LiveSession {
       RunRecord.BrokenFile(
         file: file, problem: problems.first.map { Self.short($0) } ?? "cannot be used")
     }
-    do { try state.writeRun(record.encode()) } catch { log.warning("\(error)") }
+    do { try state.writeRun(record.encode()) } catch {
+      // When the disk is full, that is said already.
+      if record.trouble == nil { log.warning("\(error)") }
+    }
     manager.say("STATUS=\(status)")
   }
 
