@@ -84,7 +84,7 @@ let allTests: [KernelTest] =
   + commandTests + socketDumpTests + traceTests + traceReaderTests + explainTests
   + explainAgreementTests
   + manifestTests + stateTests + historyTests + verifyTests + liveTests + liveLifeTests
-  + liveSpeedTests
+  + liveSpeedTests + liveFaultTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + tortureTests + faultTests + crashTests + readerTests
   + complaintTests + terminationTests + lostSocketTests
