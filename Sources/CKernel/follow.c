@@ -3,6 +3,7 @@
 #include "follow.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -85,6 +86,13 @@ void ck_slept(int waker)
 	eventfd_t count;
 
 	(void)!eventfd_read(waker, &count);
+}
+
+void ck_return_memory(void)
+{
+	/* Set by hand, it does not grow with what was freed. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 18);
+	malloc_trim(0);
 }
 
 int ck_notify(const char *path, const char *text, size_t length)

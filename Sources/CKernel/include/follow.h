@@ -45,6 +45,9 @@ void ck_wake(int waker);
 /* Forgets that it was woken. */
 void ck_slept(int waker);
 
+/* From now on large pieces of memory go back to the system when they are free, and others now. */
+void ck_return_memory(void);
+
 /* A message to the socket in NOTIFY_SOCKET, "@" for an abstract one (sd_notify(3)): 0 or -errno. */
 int ck_notify(const char *path, const char *text, size_t length);
 

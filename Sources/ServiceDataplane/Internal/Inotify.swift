@@ -111,6 +111,9 @@ public final class Waker: Sendable {
 
   public func wake() { ck_wake(descriptor) }
 
+  /// A process that stays does not keep what only its start has needed.
+  public static func returnMemory() { ck_return_memory() }
+
   /// Waits until something happens, or so many nanoseconds have passed; nil: for ever.
   func wait(_ descriptors: [Int32], nanoseconds: UInt64?) -> [Bool] {
     let all = descriptors + [descriptor]

@@ -145,6 +145,7 @@ extension LiveSession {
     table = try LiveTable(
       dataplane, known, state.readSettings(), state, options.allocation)
     deadlines.settle = nil
+    Waker.returnMemory()
   }
 
   /// What the files have against what is known.
