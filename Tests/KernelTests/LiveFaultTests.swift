@@ -108,6 +108,23 @@ let liveFaultTests: [KernelTest] = [
     try run.end()
     try sandbox.checkWhole()
   },
+  KernelTest("live_ends_sockets_whose_backend_went", inVM: false) { sandbox in
+    let pods = try Pods(.v4, SK_UDP, 1...2)
+    let web = Variant.v4.vip(1)
+    try sandbox.put(Manifest.both("mail", vip: Variant.v4.vip(2), pods.places, "UDP"), "mail.yaml")
+    try sandbox.put(Manifest.both("web", vip: web, [pods.places[0]], "UDP"), "web.yaml")
+    let run = try LiveCommand(sandbox)
+    let first = try Socket(.v4, SK_UDP)
+    try first.connect(web)
+    try sandbox.put(Manifest.both("web", vip: web, [pods.places[1]], "UDP"), "web.yaml")
+    try run.waitFor("ended 1 UDP socket of shop/web")
+    // And of a Service that is gone: its name is known still.
+    let second = try Socket(.v4, SK_UDP)
+    try second.connect(web)
+    unlink(sandbox.manifests + "/web.yaml")
+    try run.waitFor("ended 1 UDP socket of shop/web", times: 2)
+    try run.end()
+  },
   KernelTest("live_a_directory_that_is_a_link_is_swapped", inVM: false) { sandbox in
     let pods = try Pods(.v4, SK_TCP, 1...2)
     let web = Variant.v4.vip(1)
