@@ -355,6 +355,11 @@ public struct KernelTables: Sendable {
     }
   }
 
+  /// Waits until every program has ended that runs now: a grace period. On any thread.
+  public func waitForPrograms() throws(DataplaneError) {
+    do { try grace.wait() } catch { throw .bpf(error) }
+  }
+
   /// What an earlier writer freed may be used again only when no program can see it any more.
   func waitIfPending() throws(DataplaneError) {
     guard header[0].grace_pending != 0 else { return }

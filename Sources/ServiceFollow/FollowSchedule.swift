@@ -17,7 +17,7 @@ public struct FollowSchedule: Sendable {
   public static let quietWhenIdle: UInt64 = 1_000_000
   public static let quietWhenBusy: UInt64 = 8_000_000
   /// How long after a batch the next one counts as one of many.
-  public static let busyTime: UInt64 = 100_000_000
+  public static let busyTime: UInt64 = 20_000_000
   /// However many changes come, the first of them is looked at after this.
   public static let longestWait: UInt64 = 50_000_000
   /// A file that is renamed away and written anew is back by then.

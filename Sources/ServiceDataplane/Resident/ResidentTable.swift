@@ -126,8 +126,15 @@ public struct ResidentTable {
   public var unsettled: Int { families.reduce(0) { $0 + $1.unsettled } }
 
   /// Waits until what was taken out of use is free.
-  public mutating func settle() throws(DataplaneError) {
-    try tables.waitIfPending()
+  ///
+  /// - Parameter hasWaited: `KernelTables.waitForPrograms` has ended that was begun after the last
+  ///   change: there is nothing left to wait for.
+  public mutating func settle(hasWaited: Bool = false) throws(DataplaneError) {
+    if hasWaited && generation == tables.generation {
+      tables.setGracePending(false)
+    } else {
+      try tables.waitIfPending()
+    }
     for index in families.indices { families[index].settle() }
     isFreeSettled = true
   }

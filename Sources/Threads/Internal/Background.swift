@@ -2,6 +2,7 @@
 // result is written before the thread ends and read after it was joined.
 
 import Glibc
+import Synchronization
 
 /// Work that goes on on a thread of its own until somebody takes its result. The processor is left to
 /// others first.
@@ -33,6 +34,9 @@ package final class Background<Value: Sendable> {
     self.task = task
   }
 
+  /// Whether `result` is there without waiting.
+  package var isDone: Bool { task.isDone.load(ordering: .acquiring) }
+
   /// Waits for its end.
   package func result() -> Value? {
     if !isJoined {
@@ -54,6 +58,7 @@ private final class Task<Value: Sendable>: AnyTask {
   private let body: @Sendable () -> Value
   private let whenDone: @Sendable () -> Void
   private(set) var value: Value?
+  let isDone = Atomic(false)
 
   init(_ body: @escaping @Sendable () -> Value, _ whenDone: @escaping @Sendable () -> Void) {
     self.body = body
@@ -64,6 +69,7 @@ private final class Task<Value: Sendable>: AnyTask {
     // Of this thread alone, which is Linux's way. Not allowed: then not.
     _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
     value = body()
+    isDone.store(true, ordering: .releasing)
     whenDone()
   }
 }

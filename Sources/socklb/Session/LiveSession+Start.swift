@@ -175,6 +175,7 @@ extension LiveSession {
     manager.say("STOPPING=1", "STATUS=ending")
     try storeAll()
     try giveLockBack(until: nil)
+    _ = saying?.result()
     try? state.removeRun()
     if options.detachOnExit { try Detach.detach(options.common) }
   }

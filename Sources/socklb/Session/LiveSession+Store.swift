@@ -64,7 +64,12 @@ extension LiveSession {
   func finishStore() throws {
     guard let store else { return }
     self.store = nil
-    if let outcome = store.result(), let table { take(outcome, table) }
+    guard let outcome = store.result(), let table else { return }
+    take(outcome, table)
+    // Nothing was changed since.
+    if outcome.hasWaited && table.unsaved.changes == 0 && table.isUnsettled && lock != nil {
+      try table.settle(hasWaited: true)
+    }
   }
 
   private func take(_ outcome: LiveStore.Outcome, _ table: LiveTable) {

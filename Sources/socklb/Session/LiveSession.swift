@@ -26,6 +26,8 @@ final class LiveSession {
   var lock: StateLock?
   var store: Background<LiveStore.Outcome>?
   var storing: LiveTable.Unsaved?
+  /// What it says of itself is being written: disks may take their time.
+  var saying: Background<Bool>?
   var followedOnDisk: FollowRecord?
   /// nil: it has to be put together again.
   var followed: FollowRecord?
@@ -260,6 +262,16 @@ final class LiveSession {
 
   /// For `socklb status` and the service manager.
   func say() {
+    if let saying {
+      guard saying.isDone else {
+        deadlines.status = Waiting.now + 100_000_000
+        return
+      }
+      // When the disk is full, that is said already.
+      if saying.result() == false && record.trouble == nil {
+        log.warning("\(state.path)/run cannot be written: `socklb status` says what was")
+      }
+    }
     deadlines.status = nil
     record.files = files.fileCount
     record.objects = files.objectCount
@@ -267,10 +279,9 @@ final class LiveSession {
       RunRecord.BrokenFile(
         file: file, problem: problems.first.map { Self.short($0) } ?? "cannot be used")
     }
-    do { try state.writeRun(record.encode()) } catch {
-      // When the disk is full, that is said already.
-      if record.trouble == nil { log.warning("\(error)") }
-    }
+    let (state, bytes, waker) = (state, record.encode(), waker)
+    saying = try? Background(
+      { (try? state.writeRun(bytes)) != nil }, whenDone: { waker.wake() })
     manager.say("STATUS=\(status)")
   }
 

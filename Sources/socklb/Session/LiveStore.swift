@@ -32,6 +32,8 @@ struct LiveStore: Sendable {
     /// Nothing was stored.
     var failure: DataplaneError?
     var nanoseconds: UInt64 = 0
+    /// A grace period has passed since the changes that were to be stored.
+    var hasWaited = false
   }
 
   func run() -> Outcome {
@@ -53,6 +55,12 @@ struct LiveStore: Sendable {
       do { try store(&outcome) } catch { outcome.failure = error }
     }
     outcome.nanoseconds = Waiting.now - start
+    do {
+      try dataplane.tables.waitForPrograms()
+      outcome.hasWaited = true
+    } catch {
+      outcome.warnings.append("\(error)")
+    }
     return outcome
   }
 

@@ -100,7 +100,9 @@ final class LiveTable {
   }
 
   var isUnsettled: Bool { resident.unsettled > 0 }
-  func settle() throws(DataplaneError) { try resident.settle() }
+  func settle(hasWaited: Bool = false) throws(DataplaneError) {
+    try resident.settle(hasWaited: hasWaited)
+  }
 
   // MARK: On disk
 
