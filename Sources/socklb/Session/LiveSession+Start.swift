@@ -2,6 +2,7 @@ import Logging
 import ServiceDataplane
 import ServiceFollow
 import ServiceMaps
+import Threads
 
 extension LiveSession {
   // MARK: One for each state directory
