@@ -23,7 +23,8 @@ let package = Package(
     .executable(name: "socklb", targets: ["socklb"])
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
   ],
   targets: [
     // The data plane: BPF programs (compiled by the plugin) and the one ABI header.
@@ -47,6 +48,8 @@ let package = Package(
       name: "ServiceMaps", dependencies: ["ManifestText", "Threads", "CServiceABI"],
       swiftSettings: settings),
 
+    .target(name: "ServiceFollow", dependencies: ["ServiceMaps"], swiftSettings: settings),
+
     // Joins the two, and the command.
     .target(
       name: "ServiceDataplane",
@@ -57,7 +60,8 @@ let package = Package(
     .executableTarget(
       name: "socklb",
       dependencies: [
-        "Threads", "ServiceMaps", "ServiceDataplane", "BPFLoader",
+        "Threads", "ServiceMaps", "ServiceFollow", "ServiceDataplane", "BPFLoader",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings, linkerSettings: staticExecutable),
@@ -68,6 +72,7 @@ let package = Package(
     .testTarget(
       name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"],
       exclude: ["Fixtures"]),
+    .testTarget(name: "ServiceFollowTests", dependencies: ["ServiceFollow", "ServiceMaps"]),
     .testTarget(name: "BPFLoaderTests", dependencies: ["BPFLoader", "BPFObject"]),
     .target(name: "SocketKit", path: "Tests/SocketKit"),
     // The same BPF programs with waits between their reads.

@@ -19,7 +19,7 @@ for shell in bash zsh fish; do
 done
 
 commands=$(awk '/SUBCOMMANDS:$/ { on = 1; next } on && /^  [a-z]/ { print $1 }' "$work/help")
-for command in attach upgrade detach apply delete diff dump explain trace top status doctor report history rollback verify; do
+for command in attach run upgrade detach apply delete diff dump explain trace top status doctor report history rollback verify; do
 	case " $(echo "$commands" | tr '\n' ' ')" in
 	*" $command "*) ok "socklb has $command" ;;
 	*) bad "socklb has $command" ;;
@@ -31,7 +31,7 @@ for command in $commands; do
 		if grep -q -- "$option" "$work/out"; then ok "$command has $option"; else bad "$command has $option"; fi
 	done
 	arguments=()
-	case $command in delete | describe) arguments=(service web) ;; explain) arguments=(web) ;; report) arguments=(-o -) ;; esac
+	case $command in run) arguments=(--manifests /etc) ;; delete | describe) arguments=(service web) ;; explain) arguments=(web) ;; report) arguments=(-o -) ;; esac
 	check "socklb $command, unknown option" 64 unknown-option "$command" "${arguments[@]}" --unknown-option
 	check "socklb $command, relative --pin" 64 'absolute path' "$command" --pin here
 done

@@ -348,6 +348,11 @@ public struct KernelTables: Sendable {
     }
   }
 
+  /// Waits until every program has ended that runs now: a grace period. On any thread.
+  public func waitForPrograms() throws(DataplaneError) {
+    do { try grace.wait() } catch { throw .bpf(error) }
+  }
+
   /// What an earlier writer freed may be used again only when no program can see it any more.
   ///
   /// - Parameter released: all endpoint ids that were given back since the last time; nil: it is not
@@ -355,6 +360,12 @@ public struct KernelTables: Sendable {
   func waitIfPending(releasing released: ReleasedEndpoints? = nil) throws(DataplaneError) {
     guard header[0].grace_pending != 0 else { return }
     try bpf { () throws(BPFError) in try grace.wait() }
+    try endGrace(releasing: released)
+  }
+
+  /// What follows a grace period.
+  func endGrace(releasing released: ReleasedEndpoints?) throws(DataplaneError) {
+    guard isGracePending else { return }
     // While it is pending: whoever comes after one that was killed here does it again.
     try clearTallies(released)
     setGracePending(false)

@@ -52,7 +52,7 @@ public enum ManifestReader {
         if recursive && !Files.isSymbolicLink(entry) {
           readDirectory(entry, recursive: true, into: &input)
         }
-      } else if [".yaml", ".yml", ".json"].contains(where: name.hasSuffix) {
+      } else if ManifestFile.isManifest(name) {
         addFile(entry, to: &input)
       }
     }

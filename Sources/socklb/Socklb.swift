@@ -15,16 +15,18 @@ struct Socklb: ParsableCommand {
 
         socklb attach                  load the programs and attach them
         socklb apply -f manifests/     make Services known, as kubectl apply does
+        socklb run --manifests DIR     both, and follow every change of the directory
         socklb dump                    print what the kernel does now
 
       Data goes to standard output, messages to standard error. Exit codes: 0 done, \
       1 failure or drift, 64 wrong usage, 65 bad manifest, 69 the system lacks something, \
-      74 a file cannot be read or written, 77 not permitted.
+      74 a file cannot be read or written, 75 another `socklb run` is at work, 77 not permitted.
       """,
     version: "socklb \(version) (table layout \(Dataplane.layoutVersion))",
     subcommands: [
-      Attach.self, Upgrade.self, Detach.self, Apply.self, Delete.self, Diff.self, Dump.self,
-      Describe.self, Explain.self, Trace.self, Top.self, Status.self, Doctor.self, Report.self,
+      Attach.self, Run.self, Upgrade.self, Detach.self, Apply.self, Delete.self, Diff.self,
+      Dump.self, Describe.self, Explain.self, Trace.self, Top.self, Status.self, Doctor.self,
+      Report.self,
       History.self, Rollback.self, Verify.self,
     ])
 }

@@ -83,7 +83,8 @@ let allTests: [KernelTest] =
   + keyTests
   + commandTests + socketDumpTests + traceTests + traceReaderTests + topTests + explainTests
   + explainAgreementTests
-  + manifestTests + stateTests + historyTests + verifyTests
+  + manifestTests + stateTests + historyTests + verifyTests + liveTests + liveLifeTests
+  + liveSpeedTests + liveFaultTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + tortureTests + faultTests + crashTests + readerTests
   + complaintTests + terminationTests + lostSocketTests

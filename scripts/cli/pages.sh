@@ -1,5 +1,9 @@
 # shellcheck shell=bash disable=SC2154 # from checks.sh
-# For test-cli.sh: what `report`, `doctor --bundle`, --watch and `top` promise where nothing is attached.
+# For test-cli.sh: what `run`, `report`, `doctor --bundle`, --watch and `top` promise where nothing is attached.
+check "run without a directory" 64 manifests run "${place[@]}"
+check "run with a relative directory" 64 'absolute path' run --manifests here "${place[@]}"
+check "run with an unknown log level" 64 'log-level' run --manifests /etc --log-level loud "${place[@]}"
+check "run without privilege" 77 'CAP_BPF' run --manifests /etc "${place[@]}"
 check "a report to nowhere" 64 '-o FILE' report "${place[@]}"
 check "an observation of no duration" 64 '500ms' report -o - --observe 10 "${place[@]}"
 check "a watch of no duration" 64 '500ms' status --every 10 "${place[@]}"

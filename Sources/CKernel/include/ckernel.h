@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 #include "canary.h"
+#include "follow.h"
 #include "gzip.h"
 #include "netfilter.h"
 #include "terminal.h"

@@ -62,4 +62,10 @@ extension Files {
 public enum WallClock {
   /// Seconds since 1970.
   public static var seconds: Int64 { Int64(time(nil)) }
+
+  /// The same, and milliseconds beyond that.
+  public static var milliseconds: (seconds: Int64, milliseconds: Int64) {
+    let now = Files.realTime
+    return (now / 1_000_000_000, now / 1_000_000 % 1000)
+  }
 }

@@ -204,6 +204,8 @@ enum Files {
         throw .failed("locking \(path)", errno: error)
       }
       if tries == 50 { waiting() }
+      // A process that follows a directory keeps the lock while there is much to do.
+      if tries % 25 == 2 { announceWaiting(path + ".wanted") }
       if let seconds, tries >= seconds * 50 {
         close(fd)
         return nil

@@ -35,6 +35,26 @@ public final class Waiting {
     if ck_wait(signals, -1, 0, Int32(milliseconds)) & 1 != 0 { noteSignal() }
   }
 
+  /// The signals that came: SIGINT, SIGTERM or SIGHUP.
+  public func takeSignals() -> [Signal] {
+    var result: [Signal] = []
+    var information = [UInt8](repeating: 0, count: 128)
+    let size = information.count
+    while unsafe Glibc.read(signals, &information, size) == size {
+      // ssi_signo comes first; all three have small numbers.
+      let number = Int32(information[0])
+      result.append(number == SIGHUP ? .hangUp : number == SIGINT ? .interrupt : .terminate)
+      signalCount += 1
+    }
+    return result
+  }
+
+  public enum Signal: String, Sendable {
+    case interrupt = "SIGINT"
+    case terminate = "SIGTERM"
+    case hangUp = "SIGHUP"
+  }
+
   func noteSignal() {
     var information = [UInt8](repeating: 0, count: 128)
     let size = information.count
@@ -69,6 +89,8 @@ public final class Waiting {
 
   /// CLOCK_REALTIME - CLOCK_MONOTONIC, in nanoseconds.
   public static var clockOffset: Int64 { ck_wall_clock_offset() }
+
+  public static var ownProcessID: Int32 { getpid() }
 
   /// CLOCK_MONOTONIC.
   public static var now: UInt64 { Clock.monotonicNanoseconds }

@@ -1,5 +1,12 @@
 public import ServiceMaps
 
+/// A service port that is gone, and what its id stood for.
+public struct FormerService: Sendable {
+  public var id: UInt32
+  public var family: IPFamily
+  public var record: ServiceRecord
+}
+
 /// The table in force, for a process that changes it again and again: it is read once, and then a
 /// change costs what it changes.
 ///
@@ -16,6 +23,8 @@ public struct ResidentTable {
   private var isFreeSettled = false
   /// Endpoint ids that were given back since then.
   private var released = ReleasedEndpoints([])
+  /// Service ports that are gone since `takeFormerServices`.
+  private var former: [FormerService] = []
   /// Lists, ids and frontends that may wait for a grace period together.
   private static let mostUnsettled = 16_384
 
@@ -75,6 +84,7 @@ public struct ResidentTable {
     let during = addresses.filter
     for part in parts { addresses.remove(part.plan) }
     let after = addresses.filter
+    for part in parts { former += formerServices(part.plan) }
     try tables.write(parts.map(\.plan)) { (during, after) }
     for (index, part) in parts.enumerated() { families[index].commit(part) }
     released.add(parts.map(\.plan))
@@ -93,15 +103,48 @@ public struct ResidentTable {
     try read()
   }
 
+  /// Service ports that `change` has taken away since this was asked last: `endLostSockets` has to
+  /// know them.
+  public mutating func takeFormerServices() -> [FormerService] {
+    defer { former = [] }
+    return former
+  }
+
+  private func formerServices(_ plan: FamilyPlan) -> [FormerService] {
+    guard let state = families.first(where: { $0.state.family == plan.family })?.state else {
+      return []
+    }
+    return plan.deletedServices.compactMap { id in
+      state.services[id].map { FormerService(id: id, family: plan.family, record: $0) }
+    }
+  }
+
+  /// After a change that left the table as it was (`KernelTables.raiseGeneration`).
+  public mutating func raiseGeneration(to value: UInt64) {
+    guard generation == tables.generation else { return }
+    tables.raiseGeneration(to: value)
+    generation = tables.generation
+  }
+
+  /// How much waits for `settle`.
+  public var unsettled: Int { families.reduce(0) { $0 + $1.unsettled } }
+
   /// Waits until what was taken out of use is free.
   ///
+  /// - Parameter hasWaited: `KernelTables.waitForPrograms` has ended that was begun after the last
+  ///   change: there is nothing left to wait for.
   /// - Throws: `.refused` when the maps were replaced by larger ones.
-  public mutating func settle() throws(DataplaneError) {
+  public mutating func settle(hasWaited: Bool = false) throws(DataplaneError) {
     try checkMaps()
     // What others have given back since is not known here.
-    let isKnown = isFreeSettled && generation == tables.generation
-    try tables.waitIfPending(releasing: isKnown ? released : nil)
-    released = ReleasedEndpoints([])
+    let isOwn = generation == tables.generation
+    let released = isFreeSettled && isOwn ? released : nil
+    if hasWaited && isOwn {
+      try tables.endGrace(releasing: released)
+    } else {
+      try tables.waitIfPending(releasing: released)
+    }
+    self.released = ReleasedEndpoints([])
     for index in families.indices { families[index].settle() }
     isFreeSettled = true
   }

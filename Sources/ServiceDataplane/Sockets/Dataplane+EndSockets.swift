@@ -18,8 +18,23 @@ extension Dataplane {
     after change: KernelTables.Preparation? = nil, way: TerminationWay? = nil,
     meanwhile: () -> Void = {}
   ) throws(DataplaneError) -> EndedSockets {
+    try endLostSockets(way: way, meanwhile: meanwhile) { change?.service($0, $1) }
+  }
+
+  /// The same after changes that were made with a `ResidentTable`.
+  public func endLostSockets(
+    after former: [FormerService]
+  ) throws(DataplaneError) -> EndedSockets {
+    try endLostSockets(way: nil, meanwhile: {}) { id, family in
+      former.first { $0.id == id && $0.family == family }?.record
+    }
+  }
+
+  private func endLostSockets(
+    way: TerminationWay?, meanwhile: () -> Void, before: (UInt32, IPFamily) -> ServiceRecord?
+  ) throws(DataplaneError) -> EndedSockets {
     var result = EndedSockets()
-    var lost = try findLost(after: change)
+    var lost = try findLost(before)
     // Twice: a connect() that was translated before the change may have come to its end only now.
     for _ in 0..<2 where !lost.isEmpty {
       lost = try end(lost, way: way, &result, meanwhile)
@@ -30,10 +45,10 @@ extension Dataplane {
   }
 
   private func findLost(
-    after change: KernelTables.Preparation?
+    _ before: (UInt32, IPFamily) -> ServiceRecord?
   ) throws(DataplaneError) -> [LostSocket] {
     try bpf { () throws(BPFError) in
-      try tables.lostSockets(after: change) { () throws(BPFError) in
+      try tables.lostSockets(before) { () throws(BPFError) in
         let map = try BPFMap(pinned: layout.map("more_flows"))
         let iterators = try SocketIterators([.listMoreFlows], of: layout)
         return try iterators.iterator(.listMoreFlows, over: map).read(as: svc_socket.self)

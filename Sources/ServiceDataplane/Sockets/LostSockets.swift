@@ -31,10 +31,10 @@ extension KernelTables {
   /// The sockets that have lost their backend, of services whose policy wants them ended.
   ///
   /// - Parameters:
-  ///   - change: what was committed: it knows the services that are gone since.
+  ///   - before: what ids stood for before the change: services may be gone since.
   ///   - moreFlows: the connected flows in `more_flows`; asked only when there may be any.
   func lostSockets(
-    after change: Preparation?, moreFlows: () throws(BPFError) -> [svc_socket]
+    _ before: (UInt32, IPFamily) -> ServiceRecord?, moreFlows: () throws(BPFError) -> [svc_socket]
   ) throws(BPFError) -> [LostSocket] {
     let records = sockets.all()
     var found = records.filter { isLost($0.socket.flow) }.map {
@@ -50,7 +50,7 @@ extension KernelTables {
       let flow = socket.flow
       let family: IPFamily = flow.isIPv4 ? .v4 : .v6
       let service = service(
-        before: change?.service(flow.serviceID, family),
+        before: before(flow.serviceID, family),
         now: services[family]?[flow.serviceID])
       let policy = service?.termination ?? .standard
       guard policy.contains(flow.isTCP ? .tcp : .udp), cookies.insert(socket.cookie).inserted

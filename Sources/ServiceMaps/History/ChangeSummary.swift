@@ -11,6 +11,12 @@ public struct ChangeSummary: Hashable, Sendable, CustomStringConvertible {
       self.removed = removed
     }
 
+    mutating func add(_ other: Count) {
+      added += other.added
+      changed += other.changed
+      removed += other.removed
+    }
+
     public var isEmpty: Bool { added == 0 && changed == 0 && removed == 0 }
 
     /// `+2 ~1 -3`, without what is zero.
@@ -39,6 +45,21 @@ public struct ChangeSummary: Hashable, Sendable, CustomStringConvertible {
       }
     }
     count(old.frontends, new.frontends)
+  }
+
+  /// Adds what one more change came to, of the whole table or of some service ports.
+  ///
+  /// Both are sorted by key.
+  public mutating func add(_ changes: ChangeSet, from old: [Frontend], to new: [Frontend]) {
+    let more = ChangeSummary(
+      changes, from: ServiceTable(frontends: old), to: ServiceTable(frontends: new))
+    add(more)
+  }
+
+  public mutating func add(_ more: ChangeSummary) {
+    objects.add(more.objects)
+    frontends.add(more.frontends)
+    backends.add(more.backends)
   }
 
   /// Both are sorted by key.

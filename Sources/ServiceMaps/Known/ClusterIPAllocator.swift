@@ -6,7 +6,7 @@
 struct ClusterIPAllocator {
   /// Every address in use, and by whom.
   private(set) var owners: [IPAddress: NamespacedName] = [:]
-  private let cidrs: ServiceCIDRs
+  let cidrs: ServiceCIDRs
   /// Ranges found full, so that each further Service does not search them again.
   private var full: Set<IPPrefix> = []
 
@@ -17,6 +17,13 @@ struct ClusterIPAllocator {
     if let owner = owners[address] { return owner == name ? nil : owner }
     owners[address] = name
     return nil
+  }
+
+  /// `name` has it no more.
+  mutating func release(_ address: IPAddress, of name: NamespacedName) {
+    guard owners[address] == name else { return }
+    owners[address] = nil
+    full.removeAll()
   }
 
   /// A free address of the family, or nil when all its ranges are exhausted.

@@ -14,12 +14,48 @@ extension KnownObjects {
   ) -> ChangeSet {
     var result = ChangeSet()
     let manifests = KnownObjects.withoutRepetitions(input, &result.diagnostics)
+    var addresses = ClusterIPAllocator(cidrs: cidrs)
+    var ports = NodePortAllocator(range: range)
+    if !prune { claimUntouched(by: manifests, in: &addresses, &ports) }
+    merge(manifests, prune: prune, &addresses, &ports, &result)
+    return result
+  }
 
-    let assigned = assignClusterIPs(
-      manifests, prune: prune, cidrs: cidrs, &result.diagnostics)
-    let nodePorts = assignNodePorts(
-      manifests, prune: prune, range: range, &result.diagnostics)
-    if result.isRefused { return result }
+  /// The same without `prune`, for a process that merges again and again: it takes as long as the
+  /// input is large.
+  ///
+  /// - Parameter allocations: what the Services here have, made by `ResidentAllocations(self)` and
+  ///   kept up to date by each merge.
+  public mutating func merge(
+    _ input: [ManifestObject], _ allocations: inout ResidentAllocations
+  ) -> ChangeSet {
+    var result = ChangeSet()
+    let manifests = KnownObjects.withoutRepetitions(input, &result.diagnostics)
+    if !manifests.contains(where: { $0.object.kind == .service }) {
+      var (addresses, ports) = (
+        ClusterIPAllocator(cidrs: allocations.cidrs), NodePortAllocator(range: allocations.range)
+      )
+      merge(manifests, prune: false, &addresses, &ports, &result)
+      return result
+    }
+    allocations.complete(from: self)
+    for manifest in manifests { allocations.release(objects[manifest.object.id]) }
+    merge(manifests, prune: false, &allocations.addresses, &allocations.ports, &result)
+    // Some of it was claimed before it was refused.
+    if result.isRefused { allocations.forget() }
+    return result
+  }
+
+  /// - Parameters:
+  ///   - addresses: with those of the Services that the input does not name.
+  ///   - ports: the same.
+  private mutating func merge(
+    _ manifests: [ManifestObject], prune: Bool, _ addresses: inout ClusterIPAllocator,
+    _ ports: inout NodePortAllocator, _ result: inout ChangeSet
+  ) {
+    let assigned = assignClusterIPs(manifests, &addresses, &result.diagnostics)
+    let nodePorts = assignNodePorts(manifests, &ports, &result.diagnostics)
+    if result.isRefused { return }
 
     // In place from here on: a copy of what is known would cost more than all the rest.
     var pruned: [ObjectID] = []
@@ -41,7 +77,6 @@ extension KnownObjects {
       result.changes.append(ObjectChange(id: id, action: action))
     }
     result.changes += pruned.map { ObjectChange(id: $0, action: .pruned) }
-    return result
   }
 
   /// Each object once; the same one again is dropped, a different one of the same name refused.
@@ -84,15 +119,14 @@ extension KnownObjects {
   /// In the order in which the API server would know of them: first what Services already have,
   /// then what the input asks for, then what is to be allocated.
   private func assignClusterIPs(
-    _ manifests: [ManifestObject], prune: Bool, cidrs: ServiceCIDRs,
+    _ manifests: [ManifestObject], _ allocator: inout ClusterIPAllocator,
     _ diagnostics: inout [Diagnostic]
   ) -> [Int: [IPAddress]] {
+    let cidrs = allocator.cidrs
     var assignments = assignments(of: manifests, cidrs: cidrs, &diagnostics)
     if assignments.isEmpty { return [:] }
     // By name, so that the order of the documents decides nothing.
     assignments.sort { $0.name < $1.name }
-    var allocator = ClusterIPAllocator(cidrs: cidrs)
-    if !prune { claimUntouched(by: manifests, in: &allocator) }
 
     var assigned: [[IPAddress]] = []
     for assignment in assignments {
@@ -159,13 +193,16 @@ extension KnownObjects {
     return assignments
   }
 
-  /// Claims the addresses of the Services that the input does not name.
+  /// Claims the addresses and node ports of the Services that the input does not name.
   private func claimUntouched(
-    by manifests: [ManifestObject], in allocator: inout ClusterIPAllocator
+    by manifests: [ManifestObject], in addresses: inout ClusterIPAllocator,
+    _ ports: inout NodePortAllocator
   ) {
-    let touched = Set(manifests.lazy.map(\.object.id))
+    let services = manifests.lazy.map(\.object.id).filter { $0.kind == .service }
+    if services.isEmpty { return }
+    let touched = Set(services)
     for (id, known) in objects where id.kind == .service && !touched.contains(id) {
-      for address in known.clusterIPs { _ = allocator.claim(address, for: id.name) }
+      known.claim(&addresses, &ports)
     }
   }
 

@@ -15,7 +15,7 @@ extension Service {
   }
 
   /// The numbers on the node that its manifest asks for.
-  fileprivate var explicitNodePorts: [(path: String, port: Port, transport: TransportProtocol)] {
+  var explicitNodePorts: [(path: String, port: Port, transport: TransportProtocol)] {
     guard kind.hasNodePorts else { return [] }
     var result: [(path: String, port: Port, transport: TransportProtocol)] = []
     for (i, port) in ports.enumerated() {
@@ -35,7 +35,7 @@ extension KnownObjects {
   /// In the order of `assignClusterIPs`: what Services had and may keep (the API server's
   /// patchAllocatedValues goes by port name, too), what the input asks for, what is to be found.
   func assignNodePorts(
-    _ manifests: [ManifestObject], prune: Bool, range: NodePortRange,
+    _ manifests: [ManifestObject], _ allocator: inout NodePortAllocator,
     _ diagnostics: inout [Diagnostic]
   ) -> [Int: [String: Port]] {
     var services: [(index: Int, service: Service)] = []
@@ -47,8 +47,6 @@ extension KnownObjects {
     if services.isEmpty { return [:] }
     // By name, so that the order of the documents decides nothing.
     services.sort { $0.service.meta.name < $1.service.meta.name }
-    var allocator = NodePortAllocator(range: range)
-    if !prune { claimUntouchedNodePorts(by: manifests, in: &allocator) }
 
     var result: [Int: [String: Port]] = [:]
     for (i, service) in services where service.keepsNodePorts {
@@ -69,7 +67,7 @@ extension KnownObjects {
     for (i, service) in services where service.needsNodePorts {
       var assigned = result[i] ?? [:]
       KnownObjects.complete(
-        &assigned, of: service, at: manifests[i], range, &allocator, &diagnostics)
+        &assigned, of: service, at: manifests[i], &allocator, &diagnostics)
       result[i] = assigned.isEmpty ? nil : assigned
     }
     return result
@@ -99,7 +97,7 @@ extension KnownObjects {
   /// number (53 for TCP and UDP), else a free one.
   private static func complete(
     _ assigned: inout [String: Port], of service: Service, at manifest: ManifestObject,
-    _ range: NodePortRange, _ allocator: inout NodePortAllocator, _ diagnostics: inout [Diagnostic]
+    _ allocator: inout NodePortAllocator, _ diagnostics: inout [Diagnostic]
   ) {
     let name = service.meta.name
     for (i, port) in service.ports.enumerated()
@@ -115,22 +113,7 @@ extension KnownObjects {
         diagnostics.append(
           Diagnostic(
             .error, at: manifest, path: "spec.ports[\(i)].nodePort",
-            "no number is left in the node port range \(range)"))
-      }
-    }
-  }
-
-  /// Claims the numbers of the Services that the input does not name.
-  private func claimUntouchedNodePorts(
-    by manifests: [ManifestObject], in allocator: inout NodePortAllocator
-  ) {
-    let touched = Set(manifests.lazy.map(\.object.id))
-    for (id, known) in objects where id.kind == .service && !touched.contains(id) {
-      guard case .service(let object) = known.object, object.kind.hasNodePorts,
-        let service = known.service
-      else { continue }
-      for (_, port, transport) in service.explicitNodePorts {
-        _ = allocator.claim(port, transport, for: id.name)
+            "no number is left in the node port range \(allocator.range)"))
       }
     }
   }

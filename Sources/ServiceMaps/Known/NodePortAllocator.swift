@@ -8,7 +8,7 @@ struct NodePortAllocator {
     var transports: [TransportProtocol]
   }
 
-  private let range: NodePortRange
+  let range: NodePortRange
   private var owners: [Port: Owner] = [:]
 
   init(range: NodePortRange) { self.range = range }
@@ -25,6 +25,11 @@ struct NodePortAllocator {
     if owner.name != name || owner.transports.contains(transport) { return owner.name }
     owners[port]?.transports.append(transport)
     return nil
+  }
+
+  /// `name` has it no more.
+  mutating func release(_ port: Port, of name: NamespacedName) {
+    if owners[port]?.name == name { owners[port] = nil }
   }
 
   /// A free number, or nil when the range is exhausted: the hash of the names, or the next one.

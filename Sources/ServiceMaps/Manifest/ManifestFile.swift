@@ -4,6 +4,11 @@ public struct ManifestFile: Sendable {
   public var name: String
   public var bytes: [UInt8]
 
+  /// Whether a file of this name in a directory of manifests is one: what `kubectl apply -f DIR` reads.
+  public static func isManifest(_ name: String) -> Bool {
+    [".yaml", ".yml", ".json"].contains(where: name.hasSuffix)
+  }
+
   public init(name: String, bytes: [UInt8]) {
     self.name = name
     self.bytes = bytes

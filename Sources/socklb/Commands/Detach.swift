@@ -16,28 +16,31 @@ struct Detach: ParsableCommand {
   var forget = false
 
   func run() throws {
-    try common.run {
-      let state = common.stateDirectory
-      let lock = lockIfPossible(state)
-      defer { withExtendedLifetime(lock) {} }
-      let ended = try Dataplane.detach(pin: common.pin)
-      if let owner = try? state.readOwner(), owner.pin == common.pin {
-        do { try state.removeOwner() } catch { Output.message("warning: \(error)") }
-      }
-      if forget {
-        try state.removeObjects()
-        try state.removeHistory()
-      }
-      if let ended {
-        Output.message("detached: \(ended) links ended, nothing is pinned at \(common.pin)")
-      } else {
-        Output.message("nothing was attached at \(common.pin)")
-      }
+    try common.run { try Detach.detach(common, forget: forget) }
+  }
+
+  static func detach(_ common: CommonOptions, forget: Bool = false) throws(DataplaneError) {
+    let state = common.stateDirectory
+    let lock = lockIfPossible(state)
+    defer { withExtendedLifetime(lock) {} }
+    let ended = try Dataplane.detach(pin: common.pin)
+    if let owner = try? state.readOwner(), owner.pin == common.pin {
+      do { try state.removeOwner() } catch { Output.message("warning: \(error)") }
+    }
+    if forget {
+      try state.removeObjects()
+      try state.removeHistory()
+      try state.removeFollowed()
+    }
+    if let ended {
+      Output.message("detached: \(ended) links ended, nothing is pinned at \(common.pin)")
+    } else {
+      Output.message("nothing was attached at \(common.pin)")
     }
   }
 
   /// Detaching goes on without the lock: it is what one does when nothing else works any more.
-  private func lockIfPossible(_ state: StateDirectory) -> StateLock? {
+  private static func lockIfPossible(_ state: StateDirectory) -> StateLock? {
     // Without a state directory there is nothing to lock out, and none is to be made.
     guard state.exists else { return nil }
     do {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ServiceDataplane
+import ServiceFollow
 import ServiceMaps
 
 struct Status: ParsableCommand {
@@ -49,6 +50,8 @@ extension StatusReport {
       snapshot: snapshot,
       termination: dataplane.terminationWay(),
       sockets: try dataplane.tables.socketUse(),
-      limits: Limits((try? common.stateDirectory.readSettings()) ?? [:]).capacities)
+      limits: Limits((try? common.stateDirectory.readSettings()) ?? [:]).capacities,
+      running: common.stateDirectory.isRunning
+        ? common.stateDirectory.readRun().flatMap { RunRecord(decoding: $0) } : nil)
   }
 }

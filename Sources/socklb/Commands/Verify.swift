@@ -48,7 +48,7 @@ struct Verify: ParsableCommand {
     _ = try session.dataplane.tables.refreshSources(for: table)
     let ended = try session.dataplane.endLostSockets()
     for line in ended.lines + ended.warnings { Output.message(line) }
-    return try DriftCheck(session.dataplane, common.stateDirectory)
+    return try DriftCheck(session.dataplane, common.stateDirectory, isLocked: true)
   }
 
   private func say(_ found: DriftCheck, left: [Drift]) throws {

@@ -9,6 +9,16 @@ indirect enum Facts {
 
   var json: String { json(indent: "") }
 
+  /// The same on one line.
+  var jsonLine: String {
+    switch self {
+    case .list(let items): "[" + items.map(\.jsonLine).joined(separator: ",") + "]"
+    case .members(let members):
+      "{" + members.map { "\(Facts.quoted($0)):\($1.jsonLine)" }.joined(separator: ",") + "}"
+    default: scalar
+    }
+  }
+
   private func json(indent: String) -> String {
     let inner = indent + "  "
     switch self {

@@ -1,12 +1,34 @@
+import Logging
 import ServiceDataplane
 import ServiceMaps
+import Synchronization
 
 /// Data goes to standard output, everything else to standard error.
 enum Output {
   static func data(_ bytes: [UInt8]) throws { try StandardStreams.write(bytes, to: .output) }
   static func line(_ text: String) throws { try data(Array((text + "\n").utf8)) }
 
+  /// Where messages go instead of standard error; nil: there.
+  private static let target = Mutex<Logger?>(nil)
+
+  /// From now on messages become lines of a log.
+  static func redirect(to log: Logger) { target.withLock { $0 = log } }
+
   static func message(_ text: String) {
+    if let log = target.withLock({ $0 }) {
+      for (prefix, level) in [("error: ", Logger.Level.error), ("warning: ", .warning)]
+      where text.hasPrefix(prefix) {
+        log.log(level: level, "\(text.dropFirst(prefix.count))")
+        return
+      }
+      log.info("\(text)")
+      return
+    }
+    write(text)
+  }
+
+  /// One line on standard error.
+  static func write(_ text: String) {
     // A closed standard error is no reason to fail.
     try? StandardStreams.write(Array((printable(text) + "\n").utf8), to: .error)
   }

@@ -1,4 +1,5 @@
 import ServiceDataplane
+import ServiceFollow
 import ServiceMaps
 
 /// What `status` says, as text and as facts.
@@ -11,6 +12,8 @@ struct StatusReport {
   let sockets: KernelTables.SocketUse
   /// How far the maps may grow; nil: this is not known.
   let limits: Capacities?
+  /// The `socklb run` that is at work; nil: there is none, or this user may not know.
+  let running: RunRecord?
 
   private var attachments: [Dataplane.Attachment] { attached.attachments }
   private var problems: [String] { attached.problems }
@@ -72,6 +75,7 @@ struct StatusReport {
           "  \(pad(hook.hook, 13)) program \(pad("\(hook.programID)", 6)) tag \(hook.tag)")
       }
     }
+    lines += running.map { runLines($0, style) } ?? []
     lines.append("effective   \(attached.summary)")
     for problem in problems {
       lines.append(
@@ -103,6 +107,31 @@ struct StatusReport {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  private func runLines(_ run: RunRecord, _ style: Style) -> [String] {
+    let changed = run.changed.map { "\($0)" } ?? "never"
+    return [
+      "run         process \(run.pid) follows \(run.directory) since \(run.started): "
+        + "\(run.files) files, \(run.objects) objects, last change \(changed)"
+    ] + (run.trouble.map { [style.bad("TROUBLE") + "     \($0)"] } ?? [])
+      + run.broken.map { style.bad("BROKEN") + "      \($0.file): \($0.problem)" }
+  }
+
+  private var runFacts: Facts {
+    guard let run = running else { return .none }
+    let broken: [Facts] = run.broken.map {
+      .members([("file", .text($0.file)), ("problem", .text($0.problem))])
+    }
+    let changed: Facts = run.changed.map { .text("\($0)") } ?? .none
+    let trouble: Facts = run.trouble.map { .text($0) } ?? .none
+    return .members([
+      ("pid", .number(UInt64(max(0, run.pid)))), ("directory", .text(run.directory)),
+      ("started", .text("\(run.started)")),
+      ("changed", changed),
+      ("files", .number(UInt64(run.files))), ("objects", .number(UInt64(run.objects))),
+      ("trouble", trouble), ("broken", .list(broken)),
+    ])
+  }
+
   var facts: Facts {
     func use(_ used: Int, _ capacity: Int) -> Facts {
       .members([("used", .number(UInt64(used))), ("capacity", .number(UInt64(capacity)))])
@@ -116,6 +145,7 @@ struct StatusReport {
       ("pin", .text(dataplane.pin)),
       ("state", .text(common.state)),
       ("generation", .number(dataplane.tables.generation / 2)),
+      ("run", runFacts),
       (
         "cgroups",
         .list(

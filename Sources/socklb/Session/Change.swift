@@ -26,6 +26,13 @@ struct Change {
     table = compiled.table
   }
 
+  /// A change that was computed elsewhere, and about which all is said.
+  init(known: KnownObjects, changes: ChangeSet, table: ServiceTable) {
+    self.known = known
+    self.changes = changes
+    self.table = table
+  }
+
   /// Reads and decodes what -f names; refuses it as a whole when anything is wrong with it.
   static func decode(_ options: ManifestOptions) throws -> [ManifestObject] {
     guard !options.filenames.isEmpty else {

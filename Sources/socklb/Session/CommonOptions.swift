@@ -1,4 +1,5 @@
 public import ArgumentParser
+public import Logging
 import ServiceDataplane
 public import ServiceMaps
 
@@ -80,6 +81,8 @@ extension ServiceCIDRs: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
   public var defaultValueDescription: String { description }
 }
+
+extension Logger.Level: ExpressibleByArgument {}
 
 extension DumpFormat: ExpressibleByArgument {}
 extension DumpView: ExpressibleByArgument {}

@@ -7,7 +7,13 @@ struct DriftCheck {
   var drifts: [Drift]
   var image: KernelTables.Image
 
-  init(_ dataplane: Dataplane, _ state: StateDirectory) throws(DataplaneError) {
+  /// - Parameter isLocked: whether this process has the lock of the state directory.
+  init(
+    _ dataplane: Dataplane, _ state: StateDirectory, isLocked: Bool = false
+  ) throws(DataplaneError) {
+    // A process that follows a directory changes the maps first, and is asked to store all of it.
+    let lock = state.isRunning && !isLocked ? try state.lock(seconds: 5) : nil
+    defer { withExtendedLifetime(lock) {} }
     var seen: (StateDirectory.ObjectsOnDisk?, [String: String])?
     var table: ServiceTable?
     image = try dataplane.tables.readImage { () throws(DataplaneError) in

@@ -8,6 +8,8 @@ enum Exit {
   static let badManifest = ExitCode(65)
   static let unsupported = ExitCode(69)
   static let inputOutput = ExitCode(74)
+  /// Another `socklb run` is at work.
+  static let alreadyRunning = ExitCode(75)
   static let notPermitted = ExitCode(77)
 
   static func code(for error: DataplaneError) -> ExitCode {

@@ -146,6 +146,8 @@ int sk_fork(void);
 /* kill(), and the first child of a process; -errno or 0 when there is none. */
 int sk_signal(int pid, int number);
 int sk_child_of(int pid);
+/* A socket that a service manager would read (NOTIFY_SOCKET); a descriptor or -errno. */
+int sk_notify_socket(const char *path);
 long sk_milliseconds(void);
 void sk_sleep(int milliseconds);
 
