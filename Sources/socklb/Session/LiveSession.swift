@@ -103,7 +103,8 @@ final class LiveSession {
     if found.signals { take(signals.takeSignals()) }
     if isEnding { return }
     if found.files { note(directory.events()) }
-    if found.isWoken { try finishStore() }
+    // Woken for something else, it must not wait for the disk.
+    if found.isWoken && store?.isDone == true { try finishStore() }
     if found.state { try take(stateWatch?.events() ?? []) }
     try work(at: Waiting.now)
   }
