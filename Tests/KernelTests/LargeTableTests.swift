@@ -58,7 +58,10 @@ private func checkLargeTable(_ sandbox: Sandbox, services: [Variant: Int]) throw
   for hits in spread { try check(hits > total / 4, "uneven: \(spread)") }
   let snapshot = try dataplane.tables.readSnapshot(withCounters: true)
   try check(snapshot.table == ServiceTable(frontends: frontends), "the table read back differs")
-  for (name, counters) in snapshot.counters {
+  for (name, var counters) in snapshot.counters {
+    try checkEqual(
+      counters.backends.values.reduce(0, +), counters.translated, "given to backends of \(name)")
+    counters.backends = [:]
     let expected =
       name.service.name.hasSuffix("-none")
       ? ServiceCounters(translated: 0, refused: 7) : ServiceCounters(translated: 1, refused: 0)

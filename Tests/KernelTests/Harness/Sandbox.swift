@@ -44,7 +44,7 @@ final class Sandbox {
 
   /// The kernel makes an IPv6 address usable a moment after it was added.
   static func awaitAddress(_ place: Place) throws {
-    for _ in 0..<1000 {
+    for _ in 0..<5000 {
       if (try? Socket(.v6, SK_UDP).bind(place)) != nil { return }
       sk_sleep(2)
     }
