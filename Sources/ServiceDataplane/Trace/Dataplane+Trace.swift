@@ -47,6 +47,10 @@ public final class TraceReader {
   /// CLOCK_MONOTONIC from which on it is known what becomes of connections: loading takes its time.
   public private(set) var watchesSince: UInt64 = 0
   private var hasStopped = false
+  /// What had no room, as of the last renewal.
+  private var lost: UInt64 = 0
+  /// What had no room in all: the place is somebody else's now, or may be soon.
+  private var lostInAll: UInt64?
   private var places: TracePlaces
 
   fileprivate init(
@@ -103,10 +107,21 @@ public final class TraceReader {
   /// No more decisions come; those that were written can still be taken.
   public func stop() {
     if hasStopped { return }
-    control.stop(place, end)
     hasStopped = true
+    guard lostInAll == nil else { return }
+    // Until it is read what was lost, nobody else begins to lose there.
+    let lock = try? control.lock()
+    defer { withExtendedLifetime(lock) {} }
+    control.stop(place, end)
     // Programs that are at work still write to the end.
     try? GracePeriod().wait()
+    lostInAll = control.isPlace(place, of: owner) ? control.lost(place) : lost
+  }
+
+  /// Whether programs write for this reader, as far as is known: only then it may tell them that
+  /// there is room.
+  private var hasPlace: Bool {
+    !hasStopped && lostInAll == nil && Clock.monotonicNanoseconds < end
   }
 
   /// Decisions, then outcomes, oldest first: an outcome never comes before its decision, unless
@@ -132,7 +147,7 @@ public final class TraceReader {
     let count = log.take(before: now, limit: limit) { wire in
       if let value = TraceDecision(wire: wire) { decision(value) }
     } tell: { taken, lane in
-      control.tell(taken, lane, of: place)
+      if hasPlace { control.tell(taken, lane, of: place) }
     }
     for wire in found {
       if let value = TraceOutcome(wire: wire), let of = TraceDecision(wire: wire.decision) {
@@ -163,7 +178,7 @@ public final class TraceReader {
   }
 
   public var losses: Losses {
-    Losses(decisions: control.lost(place), outcomes: watch?.lost ?? 0)
+    Losses(decisions: lostInAll ?? control.lost(place), outcomes: watch?.lost ?? 0)
   }
 
   /// What happened since the last renewal.
@@ -181,6 +196,7 @@ public final class TraceReader {
     var result = Renewal.kept
     switch renewal {
     case .taken:
+      lostInAll = lostInAll ?? lost
       return .over(
         "it was held up, and another reader has taken its place, or an upgrade has made other maps")
     case .kept(let end): self.end = end
@@ -188,6 +204,9 @@ public final class TraceReader {
       self.end = end
       result = .wasForgotten
     }
+    // What was taken out while it had no place was not told.
+    log.tellAll { taken, lane in control.tell(taken, lane, of: place) }
+    lost = control.lost(place)
     let layout = dataplane.layout
     guard layout.isComplete,
       let header = try? MappedArray<svc_header>(BPFMap(pinned: layout.header)),

@@ -135,6 +135,12 @@ struct TraceControl {
     return .resumed(new)
   }
 
+  /// While it is held nobody takes a place.
+  func lock() throws(DataplaneError) -> DirectoryLock { try DirectoryLock(directory) }
+
+  /// Whether a place is, or was last, that of this process.
+  func isPlace(_ reader: Int, of owner: UInt32) -> Bool { self.owner(reader) == owner }
+
   /// So many records were taken out of a lane: there is room for as many more.
   func tell(_ taken: UInt64, _ lane: Int, of reader: Int) {
     tracing.publish(taken, at: 0, offset: self.lane(reader, lane) + Self.tailOffset)

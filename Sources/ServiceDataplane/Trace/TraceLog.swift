@@ -70,6 +70,11 @@ final class TraceLog {
     return count
   }
 
+  /// Tells once more how many were taken out of each lane.
+  func tellAll(_ tell: (_ taken: UInt64, _ lane: Int) -> Void) {
+    for lane in taken.indices { self.tell(lane, tell) }
+  }
+
   private func tell(_ lane: Int, _ tell: (UInt64, Int) -> Void) {
     told[lane] = taken[lane]
     tell(taken[lane], lane)

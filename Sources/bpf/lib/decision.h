@@ -8,9 +8,16 @@
 #include "trace.h"
 #include "why.h"
 
-/* A store that comes after all others. x86 keeps their order, others want more than a store. */
+/*
+ * A store that comes after all others. x86 keeps their order, others want more than a store. clang
+ * would put stores that are not volatile behind it.
+ */
 #ifdef __TARGET_ARCH_x86
-#define PUBLISH(to, value) (*(volatile __u64 *)(to) = (value))
+#define PUBLISH(to, value)                         \
+	({                                         \
+		barrier();                         \
+		*(volatile __u64 *)(to) = (value); \
+	})
 #else
 #define PUBLISH(to, value) __sync_lock_test_and_set(to, value)
 #endif

@@ -16,7 +16,7 @@ struct Top: ParsableCommand {
       Services that refuse clients because there is no endpoint come first. On a terminal it stays in \
       place; keys: q quits, b shows backends, arrows scroll, r x f l p n sort. Else it prints lines.
 
-      Nothing is counted by backend unless this command runs. It needs CAP_BPF and CAP_PERFMON.
+      No connection is timed unless this command runs. It needs CAP_BPF and CAP_PERFMON.
       """)
 
   @OptionGroup var common: CommonOptions
