@@ -77,7 +77,7 @@ kernel() {
 		leave_out "kernel tests on this kernel: they need root (sudo make test)"
 		return
 	fi
-	kernel_stage "kernel-$(uname -r)" 1500 "$build/socklb-kernel-tests" --socklb "$PWD/$build/socklb"
+	kernel_stage "kernel-$(uname -r)" 2700 "$build/socklb-kernel-tests" --socklb "$PWD/$build/socklb"
 }
 
 vm() {

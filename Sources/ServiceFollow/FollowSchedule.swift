@@ -66,6 +66,9 @@ public struct FollowSchedule: Sendable {
     }
   }
 
+  /// Somebody has begun to write it, and has not closed it yet.
+  public func isBeingWritten(_ name: String) -> Bool { waiting[name]?.isGone == false }
+
   /// When there is something to look at next; nil: not before something happens.
   public var next: UInt64? {
     let others = waiting.values.lazy.map(\.due).min()

@@ -71,6 +71,15 @@ public struct FollowedFiles: Sendable {
     brokenFiles.sorted().map { ($0, files[$0]?.problems ?? []) }
   }
 
+  /// What a file has: those in force because of it.
+  public func ids(of name: String) -> [ObjectID] { files[name]?.objects.map(\.object.id) ?? [] }
+
+  /// All objects in force besides those that only these files have, in no order.
+  public func objects(without excluded: Set<String>) -> [ManifestObject] {
+    if excluded.isEmpty { return objects }
+    return held.values.lazy.filter { !$0.files.allSatisfy(excluded.contains) }.map(\.object)
+  }
+
   /// All objects in force, in no order.
   public var objects: [ManifestObject] { held.values.map(\.object) }
 

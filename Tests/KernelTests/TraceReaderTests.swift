@@ -115,12 +115,15 @@ let traceReaderTests: [KernelTest] = [
     let second = try TraceCommand(sandbox, ["-o", "json", "--decisions-only"], name: "second")
     for _ in 0..<100 { try socket.send("x", to: vip) }
     kill(first.process.pid, SIGCONT)
-    try checkEqual(first.process.wait(seconds: 10), 1, "the first: \(try first.messages)")
-    try check(try first.messages.contains("held up"), try first.messages)
+    let code = first.process.wait(seconds: 10)
+    let said = try first.messages
+    try checkEqual(code, 1, "the first: \(said)")
+    try check(said.contains("held up"), said)
     for _ in 0..<1000 { try socket.send("x", to: vip) }
     try second.end()
-    try checkEqual(try lostDecisions(second), 0, "lost: \(try second.messages)")
-    try checkEqual(try second.lines.count, 1100, "lines of the second: \(try second.messages)")
+    let messages = try second.messages
+    try checkEqual(try lostDecisions(second), 0, "lost: \(messages)")
+    try checkEqual(try second.lines.count, 1100, "lines of the second: \(messages)")
     withExtendedLifetime(udp) {}
   },
   KernelTest("trace_of_two_processors_is_whole_and_in_order", timeLimit: 90) { sandbox in

@@ -84,15 +84,17 @@ public final class FollowedDirectory {
       return nil
     }
     var names: [String] = []
-    list(path, into: &names)
+    try list(path, into: &names)
     setPolling()
     return names
   }
 
   /// Watches come first: what happens after that is seen, what happened before is listed.
-  private func list(_ directory: String, into names: inout [String]) {
+  ///
+  /// - Throws: when one cannot be read: what is in it is not known, rather than gone.
+  private func list(_ directory: String, into names: inout [String]) throws(DataplaneError) {
     watch(directory, .everything, .files(directory))
-    for name in (try? Files.list(directory)) ?? [] {
+    for name in try Files.list(directory) {
       let entry = directory + "/" + name
       if ManifestFile.isManifest(name) && !Files.isDirectory(entry) {
         noteLink(entry)
@@ -100,7 +102,7 @@ public final class FollowedDirectory {
       } else if isRecursive, !name.hasPrefix(".."), !Files.isSymbolicLink(entry),
         Files.isDirectory(entry)
       {
-        list(entry, into: &names)
+        try list(entry, into: &names)
       }
     }
   }
@@ -170,11 +172,11 @@ public final class FollowedDirectory {
     var result: [Event] = []
     for event in inotify.events() {
       if event.has(.overflow) {
-        return [.everything("the kernel's queue of changes was full")]
+        return result + [.everything("the kernel's queue of changes was full")]
       }
       for role in roles[event.watch] ?? [] {
         if let event = self.event(event, role), result.last != event { result.append(event) }
-        if case .everything? = result.last { return [result[result.count - 1]] }
+        if case .everything? = result.last { return result }
       }
       if event.has(.ignored) { roles[event.watch] = nil }
     }
@@ -278,6 +280,9 @@ public final class FollowedDirectory {
     versions[name] = nil
     return .unreadable(Diagnostic(.error, file: name, why))
   }
+
+  /// It is read as if it never had been.
+  public func readAgain(_ name: String) { versions[name] = nil }
 
   /// It is read whatever it was.
   public func forget(_ name: String) {

@@ -145,6 +145,7 @@ enum Files {
     }
     defer { _ = unsafe closedir(directory) }
     var names: [String] = []
+    errno = 0
     while let entry = unsafe readdir(directory) {
       // SAFETY: d_name is NUL-terminated and valid until the next readdir.
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
@@ -153,6 +154,10 @@ enum Files {
         }
       }
       if name != "." && name != ".." { names.append(name) }
+      errno = 0
+    }
+    if errno != 0 && errno != ENOENT {
+      throw .failed("reading the directory \(path)", errno: errno)
     }
     return names.sorted()
   }

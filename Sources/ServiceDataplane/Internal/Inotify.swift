@@ -144,7 +144,10 @@ public struct ServiceManager: Sendable {
   /// - Parameter lines: `READY=1`, `STATUS=…`
   public func say(_ lines: String...) {
     guard let socket else { return }
-    let text = lines.joined(separator: "\n")
+    // A line for each: names of files may have any bytes.
+    let text = lines.map { line in
+      String(String.UnicodeScalarView(line.unicodeScalars.map { $0.value < 32 ? " " : $0 }))
+    }.joined(separator: "\n")
     _ = unsafe ck_notify(socket, text, text.utf8.count)
   }
 

@@ -23,6 +23,9 @@ public struct TraceJoin: Sendable {
   private let wantsOutcomes: Bool
   private let failuresOnly: Bool
   private var waiting: [UInt64: TraceDecision] = [:]
+  /// Times of outcomes that came before their decisions, by cookie: a program that is interrupted
+  /// while it writes one down holds up those of its processor.
+  private var early: [UInt64: UInt64] = [:]
   /// In the order of time, as they came.
   private var order: [(cookie: UInt64, time: UInt64)] = []
   private var orderStart = 0
@@ -38,6 +41,10 @@ public struct TraceJoin: Sendable {
   /// - Returns: what can be said at once.
   public mutating func add(_ decision: TraceDecision) -> [Line] {
     guard wantsOutcomes, decision.hasOutcome else { return [Line(decision: decision)] }
+    // Its outcome has had a line of its own.
+    if let time = early.removeValue(forKey: decision.cookie), decision.time <= time {
+      return failuresOnly ? [] : [Line(decision: decision)]
+    }
     // The same socket connects again: what became of the first time is not going to be told.
     let before = waiting.updateValue(decision, forKey: decision.cookie)
     order.append((decision.cookie, decision.time))
@@ -54,6 +61,7 @@ public struct TraceJoin: Sendable {
       waiting[decision.cookie] = nil
       return Line(decision: first, outcome: outcome)
     }
+    if !outcome.isEnd { early[decision.cookie] = time }
     if failuresOnly, !outcome.isEnd { return Line(decision: decision, outcome: outcome) }
     return Line(decision: decision, outcome: outcome, later: time)
   }
@@ -73,6 +81,7 @@ public struct TraceJoin: Sendable {
       }
       orderStart += 1
     }
+    early = early.filter { $0.value >= time }
     if orderStart > 4096 {
       order.removeFirst(orderStart)
       orderStart = 0

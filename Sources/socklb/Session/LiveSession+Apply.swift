@@ -21,9 +21,11 @@ extension LiveSession {
       return
     }
     do {
+      let before = readings.keys.map { files.ids(of: $0) }
       guard let (difference, changes, diagnostics) = try resolve(readings, with: table.change)
       else { return }
       let microseconds = (Waiting.now - start) / 1000
+      if before != readings.keys.map({ files.ids(of: $0) }) { try noteFollowed(difference) }
       if difference.isEmpty && difference.broken.isEmpty && difference.mended.isEmpty { return }
       report(difference, changes, notes + diagnostics, microseconds)
     } catch {
@@ -46,6 +48,10 @@ extension LiveSession {
       }
       setTrouble(
         "what the files say cannot be served now, and is tried again: \(error)", heals: nil)
+      // Perhaps they were not taken in; to take them in again makes no difference.
+      for name in readings.keys { directory.readAgain(name) }
+      pending.formUnion(readings.keys)
+      deadlines.retry = Waiting.now + 2_000_000_000
       table = nil
       lock = nil
       deadlines.settle = nil
@@ -66,9 +72,10 @@ extension LiveSession {
         // With the directory, nothing goes.
         if !directory.isThere {
           heldBack.insert(name)
-        } else if files.contains(name) {
+        } else if files.contains(name), isGoneForGood(name) {
           readings[name] = .gone
         }
+        continue
       case .unstable: schedule.note(.unfinished, of: name, at: Waiting.now)
       case .unreadable(let problem): readings[name] = .unreadable(problem)
       case .file(let file):
@@ -76,8 +83,41 @@ extension LiveSession {
         notes += decoded.diagnostics.filter { $0.severity != .error }
         readings[name] = .decoded(decoded)
       }
+      missing[name] = nil
     }
     return (readings, notes)
+  }
+
+  /// What is renamed away and written anew is back within a moment, whoever noticed that it is gone.
+  private func isGoneForGood(_ name: String) -> Bool {
+    let now = Waiting.now
+    let since = missing[name] ?? now
+    guard now >= since + FollowSchedule.patienceWithGone else {
+      missing[name] = since
+      schedule.note(.gone, of: name, at: since)
+      return false
+    }
+    missing[name] = nil
+    return true
+  }
+
+  /// Objects have gone over from one file to another, perhaps with no other difference: a start has
+  /// to know which file has them.
+  private func noteFollowed(_ difference: FollowedFiles.Difference) throws(DataplaneError) {
+    followed = nil
+    guard difference.isEmpty, store == nil, table?.unsaved.changes == 0 else { return }
+    let record = FollowRecord(directory: directory.path, files: files.record)
+    try state.writeFollowed(record.encode())
+    followed = record
+    followedOnDisk = record
+  }
+
+  /// What was read and not taken in is read again when something happens.
+  private func holdBack(_ readings: [String: FollowedFiles.Reading]) {
+    for (name, reading) in readings {
+      if case .gone = reading {} else { directory.readAgain(name) }
+      heldBack.insert(name)
+    }
   }
 
   /// Takes readings in and makes the change; a file whose objects are refused keeps its last good
@@ -94,11 +134,7 @@ extension LiveSession {
       let difference = files.take(readings, refused: refused)
       if hadService && !options.allowEmpty && !files.hasService {
         files.takeBack()
-        heldBack.formUnion(
-          readings.compactMap { name, reading in
-            if case .gone = reading { return name }
-            return nil
-          })
+        holdBack(readings)
         setTrouble(
           "no file has a Service any more, and --allow-empty is not given: what was known last "
             + "stays in force", heals: nil)
@@ -107,6 +143,7 @@ extension LiveSession {
       switch try change(difference) {
       case .made(let changes, let diagnostics):
         setTrouble(nil, heals: "--allow-empty")
+        setTrouble(nil, heals: "a change was refused")
         return (difference, changes, diagnostics)
       case .refused(let problems):
         files.takeBack()
@@ -119,6 +156,7 @@ extension LiveSession {
           for name in readings.keys where refused[name] == nil { refused[name] = problems }
         }
         guard refused.count > before else {
+          holdBack(readings)
           setTrouble("a change was refused: \(problems.first?.description ?? "")", heals: nil)
           return nil
         }

@@ -73,9 +73,8 @@ extension LiveSession {
     var readings: [String: FollowedFiles.Reading] = [:]
     var notes: [Diagnostic] = []
     if let names = scanDirectory() {
-      (readings, notes) = read(Set(names))
-      let present = Set(names)
-      for name in files.names where !present.contains(name) { readings[name] = .gone }
+      // Those that had something and are not listed are looked for, too.
+      (readings, notes) = read(Set(names).union(files.names))
     }
     for diagnostic in notes.prefix(100) {
       log.log(level: diagnostic.severity == .warning ? .warning : .info, "\(diagnostic)")
@@ -88,22 +87,44 @@ extension LiveSession {
   ///
   /// - Parameter readings: what is new in files.
   func resync(_ readings: [String: FollowedFiles.Reading] = [:]) throws {
-    try finishStore()
+    try storeAll()
     table = nil
     lock = nil
     let session = try WriteSession(options.common, node: options.node, history: options.history)
     lock = session.lock
     var made: Change?
     let start = Waiting.now
-    let result = try resolve(readings) { _ throws(DataplaneError) in
-      var known = session.known
-      let changes = self.compare(&known)
-      if changes.isRefused {
-        return .refused(changes.diagnostics.filter { $0.severity == .error })
+    var refused: Set<String> = []
+    var excluded: Set<String> = []
+    func compare() throws(DataplaneError) -> LiveTable.Result {
+      while true {
+        var known = session.known
+        let changes = self.compare(&known, without: excluded)
+        if !changes.isRefused {
+          let compiled = TableCompiler(options: session.options).compile(known)
+          made = Change(known: known, changes: changes, table: compiled.table)
+          return .made(changes, compiled.diagnostics)
+        }
+        let problems = changes.diagnostics.filter { $0.severity == .error }
+        let named = Set(problems.compactMap(\.file)).subtracting(excluded)
+        let new = named.filter { readings[$0] != nil }.subtracting(refused)
+        refused.formUnion(new)
+        if !new.isEmpty || named.isEmpty { return .refused(problems) }
+        // What was good is refused now, because of what others have made known: the rest goes on.
+        for problem in problems.prefix(10) { log.error("\(problem)") }
+        excluded.formUnion(named)
       }
-      let compiled = TableCompiler(options: session.options).compile(known)
-      made = Change(known: known, changes: changes, table: compiled.table)
-      return .made(changes, compiled.diagnostics)
+    }
+    let result = try resolve(readings) { _ throws(DataplaneError) in try compare() }
+    // What is new cannot be served; what there was is.
+    for _ in 0..<3 where made == nil { _ = try compare() }
+    if excluded.isEmpty {
+      setTrouble(nil, heals: "is refused now")
+    } else {
+      setTrouble(
+        "what \(excluded.sorted().joined(separator: ", ")) has is refused now, and tried again",
+        heals: nil)
+      deadlines.resync = Waiting.now + 5_000_000_000
     }
     let change =
       made
@@ -150,19 +171,23 @@ extension LiveSession {
   }
 
   /// What the files have against what is known.
-  private func compare(_ known: inout KnownObjects) -> ChangeSet {
+  ///
+  /// - Parameter excluded: files whose objects are left as they are.
+  private func compare(_ known: inout KnownObjects, without excluded: Set<String>) -> ChangeSet {
     var allocations = ResidentAllocations()
     var gone: Set<ObjectID> = []
     for (_, ids) in followedOnDisk?.files ?? [:] {
       for id in ids where files.object(id) == nil { gone.insert(id) }
     }
     // A file that cannot be read and was never read may have any of the others.
-    if options.prune && (options.allowEmpty || files.hasService) && !files.hasUnknown {
+    if options.prune && directory.isThere && (options.allowEmpty || files.hasService)
+      && !files.hasUnknown
+    {
       for id in known.objects.keys where files.object(id) == nil { gone.insert(id) }
     }
     let removed = known.remove(Array(gone), &allocations)
     let before = known
-    let merged = files.objects.filter { before[$0.object.id]?.json != $0.json }
+    let merged = files.objects(without: excluded).filter { before[$0.object.id]?.json != $0.json }
     var changes = known.merge(
       merged, cidrs: options.allocation.cidrs, nodePorts: options.allocation.serviceNodePortRange)
     changes.changes += removed.map { ObjectChange(id: $0.object.id, action: .deleted) }

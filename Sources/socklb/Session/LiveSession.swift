@@ -36,6 +36,8 @@ final class LiveSession {
   /// Names that were due while somebody else had the lock, or whose going would leave nothing.
   var pending: Set<String> = []
   var heldBack: Set<String> = []
+  /// Since when files are not there, which may be about to come back.
+  var missing: [String: UInt64] = [:]
   var needsScan: String?
   var isLockWanted = false
   /// What the files say is not all in force: it did not fit.
@@ -177,7 +179,7 @@ final class LiveSession {
       switch event {
       case .complete(let name): schedule.note(.complete, of: name, at: now)
       case .unfinished(let name): schedule.note(.unfinished, of: name, at: now)
-      case .gone(let name): if files.contains(name) { schedule.note(.gone, of: name, at: now) }
+      case .gone(let name): if files.contains(name) { noteGone(name, at: now) }
       case .attributes(let name):
         if files.isBroken(name) { schedule.note(.complete, of: name, at: now) }
       case .links:
@@ -193,18 +195,26 @@ final class LiveSession {
     log.debug("looking at all files", metadata: ["why": "\(needsScan ?? "")"])
     needsScan = nil
     let now = Waiting.now
-    let wasThere = directory.isThere
+    // Another one in its place may be about to be filled.
+    let wasThere = directory.isThere && !directory.isAnother
     guard let names = scanDirectory() else { return }
     let present = Set(names)
     let gone = files.names.filter { !present.contains($0) }
     if wasThere {
-      for name in gone { schedule.note(.gone, of: name, at: now) }
+      for name in gone { noteGone(name, at: now) }
     } else if !gone.isEmpty {
       // They may be about to come, one after the other.
       heldBack.formUnion(gone)
       deadlines.heldBack = now + 1_000_000_000
     }
-    for name in directory.changed(among: names) { schedule.note(.complete, of: name, at: now) }
+    for name in directory.changed(among: names) where !schedule.isBeingWritten(name) {
+      schedule.note(.complete, of: name, at: now)
+    }
+  }
+
+  private func noteGone(_ name: String, at now: UInt64) {
+    missing[name] = missing[name] ?? now
+    schedule.note(.gone, of: name, at: now)
   }
 
   /// - Returns: nil when the directory cannot be read; what is known stays.
@@ -215,6 +225,7 @@ final class LiveSession {
         names == nil
           ? "\(directory.path) is no directory now; what is known stays in force until it is there"
           : nil, heals: "is no directory")
+      if names != nil { setTrouble(nil, heals: "cannot be followed") }
       if let reason = directory.pollingReason {
         if deadlines.poll == nil { log.notice("looking every 2 s: \(reason)") }
         deadlines.poll = Waiting.now + 2_000_000_000
