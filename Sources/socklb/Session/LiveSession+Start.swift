@@ -75,6 +75,13 @@ extension LiveSession {
     if let names = scanDirectory() {
       // Those that had something and are not listed are looked for, too.
       (readings, notes) = read(Set(names).union(files.names))
+      if !missing.isEmpty {
+        // Those that are gone may be about to come back; the others are gone when this is ready.
+        _ = FollowWait(signals, nil, nil, waker, nanoseconds: FollowSchedule.patienceWithGone)
+        let (more, others) = read(Set(missing.keys))
+        readings.merge(more) { $1 }
+        notes += others
+      }
     }
     for diagnostic in notes.prefix(100) {
       log.log(level: diagnostic.severity == .warning ? .warning : .info, "\(diagnostic)")
