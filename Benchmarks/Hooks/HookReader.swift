@@ -21,6 +21,7 @@ final class HookReader: Sendable {
       try Dataplane(pin: pin).trace(
         TraceFilter(), bufferSize: 8 << 20, outcomes: false, followClose: false))
     control = try MappedArray(BPFMap(pinned: pin + "/maps/trace"))
+    reader.withLock { $0.keepsPlaceForEver() }
     listens(false)
   }
 

@@ -118,6 +118,9 @@ public final class TraceReader {
     lostInAll = control.isPlace(place, of: owner) ? control.lost(place) : lost
   }
 
+  /// Whoever measures keeps the lease himself, and never renews it.
+  package func keepsPlaceForEver() { end = .max }
+
   /// Whether programs write for this reader, as far as is known: only then it may tell them that
   /// there is room.
   private var hasPlace: Bool {
