@@ -76,6 +76,9 @@ let liveOutageTests: [KernelTest] = [
     let file = real + "/web.yaml"
     try Disk.write(Manifest.both("web", vip: web, [pods.places[0]]), to: file)
     try sandbox.link(file, "web.yaml")
+    // The last Service would stay anyway.
+    try sandbox.put(
+      Manifest.both("mail", vip: Variant.v4.vip(2), [pods.places[0]]), "mail.yaml")
     let run = try LiveCommand(sandbox)
     for round in 1...4 {
       let pod = pods.places[round % 2]
@@ -107,13 +110,12 @@ let liveOutageTests: [KernelTest] = [
   KernelTest("live_prune_without_a_directory_takes_nothing", inVM: false) { sandbox in
     let pods = try Pods(.v4, SK_TCP, 1...1)
     let web = Variant.v4.vip(1)
-    try sandbox.put(Manifest.both("web", vip: web, [pods.places[0]]), "web.yaml")
-    var run = try LiveCommand(sandbox)
-    try run.end()
-    Disk.remove(sandbox.manifests + "/web.yaml")
-    let missing = sandbox.directory + "/missing"
-    run = try LiveCommand(
-      sandbox, ["--prune", "--allow-empty"], name: "run2", directory: missing)
+    // Made known by another command: of no file, and --prune would take it away.
+    try sandbox.succeed(["attach", "--cgroup", sandbox.cgroup])
+    try sandbox.succeed(
+      ["apply", "-f", "-"], input: Manifest.both("web", vip: web, [pods.places[0]]))
+    let run = try LiveCommand(
+      sandbox, ["--prune", "--allow-empty"], directory: sandbox.directory + "/missing")
     sk_sleep(200)
     try checkEqual(try whoAnswers(web, pods), pods.places[0], "what was known")
     try run.end()
