@@ -25,6 +25,8 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
   ],
   targets: [
     // The data plane: BPF programs (compiled by the plugin) and the one ABI header.
@@ -50,6 +52,21 @@ let package = Package(
 
     .target(name: "ServiceFollow", dependencies: ["ServiceMaps"], swiftSettings: settings),
 
+    // The way to a Kubernetes API server; knows none of its objects.
+    .target(name: "CProcess"),
+    .target(
+      name: "ClusterClient",
+      dependencies: [
+        "ManifestText", "CProcess",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOTLS", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      swiftSettings: settings),
+
     // Joins the two, and the command.
     .target(
       name: "ServiceDataplane",
@@ -73,6 +90,16 @@ let package = Package(
       name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"],
       exclude: ["Fixtures"]),
     .testTarget(name: "ServiceFollowTests", dependencies: ["ServiceFollow", "ServiceMaps"]),
+    .testTarget(
+      name: "ClusterClientTests",
+      dependencies: [
+        "ClusterClient",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     .testTarget(name: "BPFLoaderTests", dependencies: ["BPFLoader", "BPFObject"]),
     .target(name: "SocketKit", path: "Tests/SocketKit"),
     // The same BPF programs with waits between their reads.
