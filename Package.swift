@@ -25,6 +25,8 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
   ],
   targets: [
     // The data plane: BPF programs (compiled by the plugin) and the one ABI header.
@@ -75,6 +77,20 @@ let package = Package(
     .testTarget(name: "ServiceFollowTests", dependencies: ["ServiceFollow", "ServiceMaps"]),
     .testTarget(name: "BPFLoaderTests", dependencies: ["BPFLoader", "BPFObject"]),
     .target(name: "SocketKit", path: "Tests/SocketKit"),
+    // A Kubernetes API server to test against; no part of socklb.
+    .target(
+      name: "APIServerKit",
+      dependencies: [
+        "ManifestText", .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      path: "Tests/APIServerKit"),
+    .executableTarget(
+      name: "socklb-test-apiserver", dependencies: ["APIServerKit"], path: "Tests/APIServer"),
+    .testTarget(name: "APIServerKitTests", dependencies: ["APIServerKit"]),
     // The same BPF programs with waits between their reads.
     .target(
       name: "BPFTestObject", dependencies: ["BPFObject"], path: "Tests/BPFTestObject",
