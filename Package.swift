@@ -102,6 +102,20 @@ let package = Package(
       ]),
     .testTarget(name: "BPFLoaderTests", dependencies: ["BPFLoader", "BPFObject"]),
     .target(name: "SocketKit", path: "Tests/SocketKit"),
+    // A Kubernetes API server to test against; no part of socklb.
+    .target(
+      name: "APIServerKit",
+      dependencies: [
+        "ManifestText", .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      path: "Tests/APIServerKit"),
+    .executableTarget(
+      name: "socklb-test-apiserver", dependencies: ["APIServerKit"], path: "Tests/APIServer"),
+    .testTarget(name: "APIServerKitTests", dependencies: ["APIServerKit"]),
     // The same BPF programs with waits between their reads.
     .target(
       name: "BPFTestObject", dependencies: ["BPFObject"], path: "Tests/BPFTestObject",
