@@ -134,10 +134,12 @@ import Testing
         ])
     #expect(try problems(url: "'https://u:hush@x'").joined().contains("has a user name in it"))
     #expect(
-      try problems(url: "https://x:99999").joined().hasPrefix("9: cluster \"test\": `server` has a port"))
+      try problems(url: "https://x:99999").joined().hasPrefix(
+        "9: cluster \"test\": `server` has a port"))
     #expect(
-      try problems(cluster: "insecure-skip-tls-verify: true\ncertificate-authority: x").joined().contains(
-        "exclude each other"))
+      try problems(cluster: "insecure-skip-tls-verify: true\ncertificate-authority: x").joined()
+        .contains(
+          "exclude each other"))
     #expect(try problems(user: "as-groups: [x]").joined().contains("without `as`"))
     #expect(
       try problems(user: "token: [x]") == [
@@ -159,7 +161,7 @@ import Testing
         user:
           "exec: {apiVersion: client.authentication.k8s.io/v1, command: x, interactiveMode: Always}"
       ).joined()
-      .contains("wants a terminal"))
+        .contains("wants a terminal"))
     #expect(
       try problems(user: "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: x}")
         == [])

@@ -21,3 +21,28 @@ func residentBytes() -> Int {
 func openFiles() -> Int {
   ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []).count
 }
+
+/// SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT of this process's sockets that are
+/// connected to that port.
+func socketOptions(to port: Int) -> [[Int32]] {
+  (Int32(3)..<1024).compactMap { fd in
+    var address = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let result = withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(fd, $0, &length) }
+    }
+    guard result == 0, address.sin_family == AF_INET,
+      Int(UInt16(bigEndian: address.sin_port)) == port
+    else { return nil }
+    let options: [(Int32, Int32)] = [
+      (SOL_SOCKET, SO_KEEPALIVE), (6, TCP_KEEPIDLE), (6, TCP_KEEPINTVL), (6, TCP_KEEPCNT),
+      (6, TCP_USER_TIMEOUT),
+    ]
+    return options.map { level, name in
+      var value: Int32 = -1
+      var size = socklen_t(4)
+      getsockopt(fd, level, name, &value, &size)
+      return value
+    }
+  }
+}
