@@ -42,16 +42,20 @@ import Testing
   }
 
   @Test func aWatchBringsEventsAsTheyCome() async throws {
+    let hasFirst = Counter()
     let server = try await TestServer { _ in
       [
         .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), .pause(milliseconds: 20),
-        .send("3\r\none\r\n"), .pause(milliseconds: 60), .send("3\r\ntwo\r\n0\r\n\r\n"),
+        .send("3\r\none\r\n"), .until { hasFirst.value > 0 }, .send("3\r\ntwo\r\n0\r\n\r\n"),
       ]
     }
     try await withClient(configuration(server.url())) { (client) async throws in
       let answer = try await client.send(ClusterRequest("/?watch=1"))
       var parts: [String] = []
-      for try await part in answer.body { parts.append(String(decoding: part, as: UTF8.self)) }
+      for try await part in answer.body {
+        parts.append(String(decoding: part, as: UTF8.self))
+        hasFirst.add(1)
+      }
       #expect(parts == ["one", "two"])
       #expect(try await client.text("/?watch=1") == "onetwo")
     }

@@ -48,7 +48,9 @@ extension KubeconfigEntry {
           file.problem(member.value, "\(label): `as-user-extra` must hold lists of strings"))
         continue
       }
-      let values = member.value.elements.map { $0.string ?? String(decoding: $0.utf8, as: UTF8.self) }
+      let values = member.value.elements.map {
+        $0.string ?? String(decoding: $0.utf8, as: UTF8.self)
+      }
       extra.append(.init(key: key, values: values))
     }
     let uid = text("as-uid", &problems)

@@ -42,7 +42,8 @@ final class Authority: Sendable {
     try run(
       [
         "openssl", "x509", "-req", "-in", "\(name).csr", "-CA", "ca.crt", "-CAkey", "ca.key",
-        "-CAcreateserial", "-days", String(days), "-extfile", "\(name).ext", "-out", "\(name).crt",
+        "-set_serial", String(UInt32.random(in: 1 ... .max)), "-days", String(days), "-extfile",
+        "\(name).ext", "-out", "\(name).crt",
       ], in: folder.path)
     return Pair(
       certificate: folder.read("\(name).crt") ?? "", key: folder.read("\(name).key") ?? "")

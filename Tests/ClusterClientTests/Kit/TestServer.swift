@@ -10,6 +10,7 @@ enum Step: Sendable {
   case send(String)
   case bytes(Int)
   case pause(milliseconds: Int)
+  case until(@Sendable () -> Bool)
   case close
   /// With RST.
   case reset
@@ -161,6 +162,8 @@ private final class ScriptHandler: ChannelInboundHandler {
       context.eventLoop.scheduleTask(in: .milliseconds(Int64(milliseconds))) {
         bound.value.0.play(rest, bound.value.1)
       }
+    case .until(let condition):
+      play(condition() ? rest : [.pause(milliseconds: 5)] + steps, context)
     case .close: context.close(promise: nil)
     case .reset:
       let now = linger(l_onoff: 1, l_linger: 0)
