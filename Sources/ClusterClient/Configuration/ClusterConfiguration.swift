@@ -75,6 +75,18 @@ public struct ClusterImpersonation: Hashable, Sendable {
   public struct Extra: Hashable, Sendable {
     public var key: String
     public var values: [String]
+
+    public init(key: String, values: [String]) {
+      self.key = key
+      self.values = values
+    }
+  }
+
+  public init(user: String, uid: String? = nil, groups: [String] = [], extra: [Extra] = []) {
+    self.user = user
+    self.uid = uid
+    self.groups = groups
+    self.extra = extra
   }
 
   var headers: [(String, String)] {
@@ -122,6 +134,11 @@ public struct ExecPlugin: Hashable, Sendable, CustomStringConvertible, CustomRef
   public struct Variable: Hashable, Sendable {
     public var name: String
     public var value: Secret
+
+    public init(name: String, value: Secret) {
+      self.name = name
+      self.value = value
+    }
   }
 
   public init(apiVersion: String, command: String) {

@@ -56,13 +56,15 @@ final class ExchangeHandler: ChannelInboundHandler {
   /// Sends a request; `reply` is called once.
   func start(_ request: Request, _ reply: @escaping Reply) {
     guard let context, case .idle = state, context.channel.isActive else {
+      // With TLS 1.3 a server says only after the handshake that it does not want this client.
+      let error = closeReason ?? failure.map { clusterError(of: $0, .head) }
       reply(
         .failure(
-          ExchangeFailure(.connectionLost(server, .head, "closed by the server"), isUnused: true)))
+          ExchangeFailure(
+            error ?? .connectionLost(server, .head, "closed by the server"), isUnused: true)))
       return
     }
     limits = request.limits
-    failure = nil
     let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
     let timer = context.eventLoop.scheduleTask(in: TimeAmount(request.limits.head)) {
       bound.value.headTimeout()
@@ -90,8 +92,9 @@ final class ExchangeHandler: ChannelInboundHandler {
       idleTimer?.cancel()
       idleTimer = nil
       state = .idle
-      queue.finish(.success(()))
+      // Before the reader knows of it: its next request is to find this connection.
       onIdle(isKept)
+      queue.finish(.success(()))
     default:
       // Something that nobody asked for: this connection is not to be trusted.
       context.close(promise: nil)
@@ -104,8 +107,9 @@ final class ExchangeHandler: ChannelInboundHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    // A peer that ends TLS without saying so is told from its HTTP: was the response complete?
     if failure == nil { failure = error }
+    // At once: TLS takes its time to close.
+    close(context: context)
     context.close(promise: nil)
   }
 
@@ -145,6 +149,7 @@ final class ExchangeHandler: ChannelInboundHandler {
     idleTimer = nil
     let old = state
     state = .closed
+    onIdle(false)
     switch old {
     case .head(let reply, let timer):
       timer.cancel()
@@ -159,7 +164,6 @@ final class ExchangeHandler: ChannelInboundHandler {
       queue.finish(.failure(end))
     case .idle, .closed: break
     }
-    onIdle(false)
   }
 
   /// Whether the server may have closed a connection that it had left unused, just before it was used again.

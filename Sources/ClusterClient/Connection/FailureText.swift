@@ -9,7 +9,7 @@ enum FailureText {
     switch error {
     case let error as IOError: System.errorText(error.errnoCode).lowercased()
     case let error as BoringSSLError: "TLS: " + tls(error)
-    case NIOSSLError.handshakeFailed(let error): "TLS handshake failed: " + tls(error)
+    case NIOSSLError.handshakeFailed(let error): handshake(tls(error))
     case ChannelError.connectTimeout: "no answer"
     case ChannelError.alreadyClosed, ChannelError.ioOnClosedChannel, ChannelError.eof:
       "closed by the server"
@@ -17,6 +17,14 @@ enum FailureText {
     case let error as TunnelFailure: error.reason
     default: "\(error)"
     }
+  }
+
+  private static func handshake(_ reason: String) -> String {
+    // BoringSSL's words for a record that is none.
+    if reason.contains("wrong version number") || reason.contains("http request") {
+      return "the server does not speak TLS; is it an http:// server?"
+    }
+    return "TLS handshake failed: " + reason
   }
 
   /// What became of a name and its addresses.
@@ -50,8 +58,7 @@ enum FailureText {
   }
 
   private static func lookup(_ error: any Error) -> String {
-    let text = "\(error)"
-    return text.contains("unknown") ? "neither /etc/hosts nor DNS knows it" : text
+    (error as? SocketAddressError.UnknownHost)?.errorDescription.lowercased() ?? "\(error)"
   }
 
   /// The reasons of BoringSSL without its source lines.

@@ -1,3 +1,4 @@
+import NIOCore
 import NIOSSL
 
 /// What TLS connections are made with.
@@ -24,6 +25,8 @@ struct TLSContexts: Sendable {
   ) throws(ClusterError) {
     var plain = TLSConfiguration.makeClientConfiguration()
     plain.minimumTLSVersion = .tlsv12
+    // How long a server has to answer the farewell of a connection that nobody needs any more.
+    plain.shutdownTimeout = .seconds(1)
     if isInsecure {
       plain.certificateVerification = .none
     } else if let authority = material.authority {

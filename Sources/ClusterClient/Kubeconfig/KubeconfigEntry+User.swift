@@ -41,11 +41,15 @@ extension KubeconfigEntry {
   private func impersonation(_ problems: inout [Problem]) -> ClusterImpersonation? {
     var extra: [ClusterImpersonation.Extra] = []
     for member in node["as-user-extra"]?.members.map(\.self) ?? [] {
-      let values = member.value.elements.compactMap(\.string)
-      guard let key = member.key.string, values.count == member.value.count, !values.isEmpty else {
+      guard let key = member.key.string, member.value.kind == .sequence,
+        member.value.elements.allSatisfy({ !$0.kind.isContainer })
+      else {
         problems.append(
           file.problem(member.value, "\(label): `as-user-extra` must hold lists of strings"))
         continue
+      }
+      let values = member.value.elements.map {
+        $0.string ?? String(decoding: $0.utf8, as: UTF8.self)
       }
       extra.append(.init(key: key, values: values))
     }
