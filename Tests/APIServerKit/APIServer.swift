@@ -176,7 +176,7 @@ public final class APIServer: @unchecked Sendable {
   }
 
   /// Does something to the watches that run, of one resource or of all.
-  public func disturbWatches(_ resource: String? = nil, _ fault: StreamFault) {
+  public func disturbWatches(_ fault: StreamFault, of resource: String? = nil) {
     onLoop { connections in
       for stream in connections.compactMap(\.stream)
       where resource == nil || stream.resourceName == resource { stream.perform(fault) }

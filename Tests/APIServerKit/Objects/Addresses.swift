@@ -14,6 +14,11 @@ final class Addresses: Sendable {
       service.set("spec", "clusterIP", to: .string(address()))
       service = Defaults.fill(service, resource, old: nil)
     }
+    if type == "LoadBalancer", service.at("spec", "externalTrafficPolicy") == "Local",
+      (service.at("spec", "healthCheckNodePort")?.int ?? 0) == 0
+    {
+      service.set("spec", "healthCheckNodePort", to: .int(nodePort()))
+    }
     guard type == "NodePort" || type == "LoadBalancer",
       service.at("spec", "allocateLoadBalancerNodePorts") != false,
       let ports = service.at("spec", "ports")?.array

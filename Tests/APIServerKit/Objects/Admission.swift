@@ -78,6 +78,15 @@ struct Admission {
       + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
   }
 
+  static func secondsSince(_ timestamp: String) -> Int {
+    let numbers = timestamp.split { !$0.isNumber }.compactMap { Int32($0) }
+    guard numbers.count >= 6 else { return 0 }
+    var parts = tm()
+    (parts.tm_year, parts.tm_mon, parts.tm_mday) = (numbers[0] - 1900, numbers[1] - 1, numbers[2])
+    (parts.tm_hour, parts.tm_min, parts.tm_sec) = (numbers[3], numbers[4], numbers[5])
+    return time(nil) - timegm(&parts)
+  }
+
   static func uid() -> String {
     func hexadecimal(_ count: Int, _ value: UInt64) -> String {
       let text = String(value, radix: 16)

@@ -6,6 +6,7 @@ enum Defaults {
     case "EndpointSlice": slice(object)
     case "Namespace": namespace(object)
     case "Pod": pod(object)
+    case "Node": node(object)
     default: object
     }
   }
@@ -63,16 +64,28 @@ enum Defaults {
     let families = service.at("spec", "clusterIPs")?.array?.map { one -> JSON in
       one.string?.contains(":") == true ? "IPv6" : "IPv4"
     }
+    // Without a selector it can have backends of either family.
+    let isOpen = address == "None" && (service.at("spec", "selector")?.object?.isEmpty ?? true)
+    if isOpen { set(["IPv4", "IPv6"], at: "spec", "ipFamilies", in: &service) }
+    let isDual = isOpen || (families?.count ?? 0) > 1
     set(.array(families ?? []), at: "spec", "ipFamilies", in: &service)
-    let isDual = (families?.count ?? 0) > 1
     set(isDual ? "RequireDualStack" : "SingleStack", at: "spec", "ipFamilyPolicy", in: &service)
   }
 
   private static func slice(_ slice: JSON) -> JSON {
     var slice = slice
-    // Absent lists are written as null: the fields are required.
-    if slice["endpoints"] == nil { slice["endpoints"] = .null }
-    if let ports = slice["ports"]?.array {
+    // Absent and empty lists are written as null: the fields are required.
+    if let endpoints = slice["endpoints"]?.array, !endpoints.isEmpty {
+      slice["endpoints"] = .array(
+        endpoints.map { endpoint in
+          var endpoint = endpoint
+          set([:], at: "conditions", in: &endpoint)
+          return endpoint
+        })
+    } else {
+      slice["endpoints"] = .null
+    }
+    if let ports = slice["ports"]?.array, !ports.isEmpty {
       slice["ports"] = .array(
         ports.map { port in
           var port = port
@@ -94,6 +107,22 @@ enum Defaults {
     set(["kubernetes"], at: "spec", "finalizers", in: &namespace)
     set("Active", at: "status", "phase", in: &namespace)
     return namespace
+  }
+
+  private static func node(_ node: JSON) -> JSON {
+    var node = node
+    set([:], at: "spec", in: &node)
+    for (key, value) in node["status"]?.object == nil ? emptyStatus : [] {
+      node.set("status", key, to: value)
+    }
+    return node
+  }
+
+  private static var emptyStatus: [(String, JSON)] {
+    guard let index = APIResource.index(kind: "Node"),
+      let status = APIResource.all[index].emptyRest["status"]?.object
+    else { return [] }
+    return Array(status.members)
   }
 
   private static func pod(_ pod: JSON) -> JSON {

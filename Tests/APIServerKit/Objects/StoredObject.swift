@@ -37,7 +37,9 @@ final class StoredObject: Sendable {
     var rest = JSONObject()
     rest.append("metadata", Self.ordered(metadata ?? [:], resourceVersion))
     for (key, value) in object.object?.members ?? JSONObject().members
-    where key != "kind" && key != "apiVersion" && key != "metadata" { rest.append(key, value) }
+    where key != "kind" && key != "apiVersion" && key != "metadata" {
+      rest.append(key, FieldOrder.ordered(value, key, resource))
+    }
     var text = prefix
     text[text.count - 1] = UInt8(ascii: ",")
     itemStart = text.count

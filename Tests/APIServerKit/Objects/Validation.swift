@@ -5,6 +5,13 @@ enum Validation {
     var causes: [APIStatus.Cause] = []
     if name.isEmpty {
       causes.append(.required("metadata.name", "name or generateName is required"))
+    } else if resource.kind == "Service", !isLabel(name) {
+      causes.append(
+        .invalid(
+          "metadata.name", .string(name),
+          "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+            + "and must start and end with an alphanumeric character (e.g. 'my-name',  or "
+            + "'123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"))
     } else if !isSubdomain(name) {
       causes.append(
         .invalid(
@@ -25,7 +32,6 @@ enum Validation {
     let spec = service["spec"] ?? [:]
     let type = spec["type"]?.string ?? ""
     let types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
-    if !types.contains(type) { causes.append(.notSupported("spec.type", type, types)) }
     let ports = spec["ports"]?.array ?? []
     if ports.isEmpty, type != "ExternalName", spec["clusterIP"] != "None" {
       causes.append(.required("spec.ports"))
@@ -35,10 +41,10 @@ enum Validation {
       if ports.count > 1, (port["name"]?.string ?? "").isEmpty {
         causes.append(.required("\(field).name"))
       }
-      if let number = port["port"]?.int, (1...65535).contains(number) {
-      } else {
+      for key in ["port", "targetPort"] where port[key]?.string == nil {
+        if let number = port[key]?.int, (1...65535).contains(number) { continue }
         causes.append(
-          .invalid("\(field).port", port["port"] ?? 0, "must be between 1 and 65535, inclusive"))
+          .invalid("\(field).\(key)", port[key] ?? 0, "must be between 1 and 65535, inclusive"))
       }
       let transport = port["protocol"]?.string ?? ""
       let known = ["SCTP", "TCP", "UDP"]
@@ -46,6 +52,7 @@ enum Validation {
         causes.append(.notSupported("\(field).protocol", transport, known))
       }
     }
+    if !types.contains(type) { causes.append(.notSupported("spec.type", type, types)) }
     if let old, old.at("spec", "type") != "ExternalName", type != "ExternalName",
       let before = old.at("spec", "clusterIP"), let now = spec["clusterIP"], before != now
     {
@@ -79,6 +86,10 @@ enum Validation {
         .required("endpoints[\(index)].addresses", "must contain at least 1 address"))
     }
     return causes
+  }
+
+  private static func isLabel(_ name: String) -> Bool {
+    isSubdomain(name) && name.utf8.count <= 63 && !name.contains(".")
   }
 
   private static func isSubdomain(_ name: String) -> Bool {

@@ -55,6 +55,14 @@ public struct APIStatus: Error, Sendable {
       details: [:])
   }
 
+  /// Of bodies in other formats, such as protobuf.
+  static func unsupportedMedia() -> APIStatus {
+    APIStatus(
+      415, "UnsupportedMediaType",
+      "the body of the request was in an unknown format - accepted media types include: "
+        + "application/json", details: [:])
+  }
+
   static func alreadyExists(_ resource: APIResource, _ name: String) -> APIStatus {
     APIStatus(
       409, "AlreadyExists", "\(resource.qualifiedName) \"\(name)\" already exists",

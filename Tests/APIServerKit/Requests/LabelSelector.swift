@@ -40,14 +40,13 @@ struct LabelSelector: Sendable {
       rest.removeFirst()
       rest.trim()
       guard !rest.isEmpty else {
-        throw Self.problem(text, "found '', expected: identifier after ','")
+        throw .badRequest("found '', expected: identifier after ','")
       }
     }
   }
 
   private static func problem(_ text: String, _ what: String) -> APIStatus {
-    .badRequest(
-      "unable to parse requirement: \(what): the selector is '\(text)'")
+    .badRequest("unable to parse requirement: \(what)")
   }
 
   private static func requirement(_ rest: inout Substring, _ text: String) throws(APIStatus)
@@ -76,9 +75,10 @@ struct LabelSelector: Sendable {
     let word = rest.prefix { $0.isLetter }
     rest.removeFirst(word.count)
     rest.trim()
-    guard word == "in" || word == "notin", rest.first == "(" else {
+    guard word == "in" || word == "notin" else {
       throw problem(text, "found '\(word)', expected: in, notin, =, ==, !=, gt, lt")
     }
+    guard rest.first == "(" else { throw problem(text, "found '\(rest)' expected: '('") }
     rest.removeFirst()
     guard let end = rest.firstIndex(of: ")") else { throw problem(text, "expected: ')'") }
     var values: Set<String> = []
@@ -94,7 +94,7 @@ struct LabelSelector: Sendable {
   private static func key(_ rest: inout Substring, _ text: String) throws(APIStatus) -> String {
     let key = rest.prefix { $0.isLetter || $0.isNumber || "-_./".contains($0) }
     guard let first = key.first, first.isLetter || first.isNumber, key.count <= 317 else {
-      throw problem(text, "found '\(rest)', expected: !, identifier, or 'end of string'")
+      throw .badRequest("found '\(rest)', expected: !, identifier, or 'end of string'")
     }
     rest.removeFirst(key.count)
     return String(key)

@@ -36,14 +36,11 @@ struct ListOptions {
     }
     if !text.isEmpty {
       guard let number = UInt64(text) else {
-        throw APIStatus.invalid(
-          "", "", "",
-          [
-            .invalid(
-              "resourceVersion", .string(text),
-              "strconv.ParseUint: parsing \"\(text)\": invalid syntax")
-          ]
-        ).asBadRequest()
+        let what =
+          "resourceVersion: Invalid value: \"\(text)\": strconv.ParseUint: parsing "
+          + "\"\(text)\": invalid syntax"
+        if request.isWatch { throw APIStatus(500, "", what) }
+        throw .badRequest("invalid resource version: \(what)")
       }
       resourceVersion = number
     }
@@ -146,16 +143,5 @@ struct ListOptions {
       throw .badRequest("strconv.ParseInt: parsing \"\(text)\": invalid syntax")
     }
     return number
-  }
-}
-
-extension APIStatus {
-  /// The same words as a "400 Bad Request".
-  func asBadRequest() -> APIStatus {
-    var words = message
-    if let range = words.firstRange(of: "is invalid: ") {
-      words = String(words[range.upperBound...])
-    }
-    return .badRequest(words)
   }
 }

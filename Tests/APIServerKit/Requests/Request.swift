@@ -75,7 +75,8 @@ public struct Request: Sendable {
     if steps.count > 2 { subresource = steps[2] }
     if resource == "namespaces", !name.isEmpty { namespace = name }
     index = APIResource.index(group: group, version: version, plural: plural)
-    let wantsWatch = ["true", "1", ""].contains(query["watch"]?.lowercased() ?? "false")
+    // Anything but these is true, as for all parameters that are true or false.
+    let wantsWatch = !["false", "0"].contains(query["watch"]?.lowercased() ?? "false")
     switch method {
     case "GET", "HEAD":
       verb = isOldWatch || wantsWatch ? "watch" : name.isEmpty ? "list" : "get"

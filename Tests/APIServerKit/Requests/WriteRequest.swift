@@ -32,13 +32,12 @@ struct WriteRequest {
   private func tree() throws(APIStatus) -> JSON {
     let type = request.headers["content-type"] ?? "application/json"
     guard type.hasPrefix("application/json") || type.contains("patch+json") else {
-      throw APIStatus(
-        415, "UnsupportedMediaType",
-        "the body of the request was in an unknown format - accepted media types include: "
-          + "application/json", details: [:])
+      throw .unsupportedMedia()
     }
     do throws(JSONProblem) { return try JSON(parsing: request.body) } catch {
-      throw .badRequest("couldn't get version/kind; json parse error: \(error.message)")
+      throw .badRequest(
+        "the object provided is unrecognized (must be of type \(resource.kind)): couldn't get "
+          + "version/kind; json parse error: \(error.message)")
     }
   }
 
@@ -49,7 +48,8 @@ struct WriteRequest {
     else {
       throw .badRequest(
         "\(kind ?? "") in version \"\(version ?? "")\" cannot be handled as a \(resource.kind): "
-          + "no kind \"\(kind ?? "")\" is registered for version \"\(version ?? "")\" in scheme")
+          + "converting (\(version ?? "").\(kind ?? "")) to (core.\(resource.kind)): "
+          + "unknown conversion")
     }
     guard resource.isNamespaced else { return object }
     let namespace = object.at("metadata", "namespace")?.string ?? ""
@@ -75,7 +75,7 @@ struct WriteRequest {
     guard !resource.isNamespaced || !request.namespace.isEmpty else { throw .methodNotAllowed() }
     var object = try object()
     guard object.at("metadata", "resourceVersion")?.string ?? "" == "" else {
-      throw .badRequest("resourceVersion should not be set on objects to be created")
+      throw APIStatus(500, "", "resourceVersion should not be set on objects to be created")
     }
     try checkNamespace()
     if object.at("metadata", "name") == nil,
@@ -106,8 +106,12 @@ struct WriteRequest {
   }
 
   private func patch() throws(APIStatus) -> Answer {
-    let patch = try tree()
     let type = (request.headers["content-type"] ?? "").prefix { $0 != ";" }
+    guard type.hasSuffix("patch+json") else {
+      throw APIStatus(
+        415, "UnsupportedMediaType", "415: Unsupported Media Type", details: [:])
+    }
+    let patch = try tree()
     let name = request.name
     return try store(name) { (old: JSON?) throws(APIStatus) in
       guard let old else { throw APIStatus.notFound(resource, name) }
@@ -126,11 +130,7 @@ struct WriteRequest {
         }
         return try replaced(old, by: new, name)
       default:
-        throw APIStatus(
-          415, "UnsupportedMediaType",
-          "the body of the request was in an unknown format - accepted media types include: "
-            + "application/json-patch+json, application/merge-patch+json, "
-            + "application/strategic-merge-patch+json", details: [:])
+        throw .unsupportedMedia()
       }
     }
   }

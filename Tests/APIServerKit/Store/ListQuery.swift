@@ -72,21 +72,22 @@ struct ContinueToken: Sendable {
 
   init(parsing text: String) throws(APIStatus) {
     guard let bytes = Base64.bytes(of: text), let json = try? JSON(parsing: bytes) else {
-      throw .badRequest("continue key is not valid: illegal base64 data or JSON")
+      throw .badRequest(
+        "invalid continue token: continue key is not valid: illegal base64 data or JSON")
     }
     guard json["v"]?.string == "meta.k8s.io/v1" else {
       throw .badRequest(
-        "continue key is not valid: server does not recognize this encoded version "
+        "invalid continue token: continue key is not valid: server does not recognize this encoded version "
           + (json["v"]?.string ?? ""))
     }
     guard let revision = json["rv"]?.int, revision != 0 else {
       throw .badRequest(
-        "continue key is not valid: incorrect encoded start resourceVersion "
+        "invalid continue token: continue key is not valid: incorrect encoded start resourceVersion "
           + "(version meta.k8s.io/v1)")
     }
     guard let start = json["start"]?.string, !start.isEmpty else {
       throw .badRequest(
-        "continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
+        "invalid continue token: continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
     }
     self.init(revision: Int64(revision), start: start)
   }

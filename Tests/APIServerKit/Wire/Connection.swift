@@ -151,7 +151,8 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
   }
 
   private func begin(_ options: ListOptions, _ index: Int, _ fault: Fault?) throws(APIStatus) {
-    let stream = WatchStream(self, core, options, index)
+    guard let request = current else { return }
+    let stream = WatchStream(self, core, request, options, index)
     try stream.find()
     beginStream()
     self.stream = stream
@@ -171,6 +172,11 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
     var text = "HTTP/1.1 \(status) \(reason)\r\nAudit-Id: \(Admission.uid())\r\n"
     text += "Cache-Control: no-cache, private\r\nContent-Type: \(type)\r\n"
     for (name, value) in headers { text += "\(name): \(value)\r\n" }
+    if current?.resource == "endpoints" {
+      text +=
+        "Warning: 299 - \"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 "
+        + "EndpointSlice\"\r\n"
+    }
     text += "Date: \(HTTPDate.now())\r\n"
     if !keepsAlive { text += "Connection: close\r\n" }
     return text

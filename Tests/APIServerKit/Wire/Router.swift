@@ -68,7 +68,7 @@ struct Router {
       throw .notFound(APIResource.all[index], request.name)
     }
     if let table = TableAnswer(request, APIResource.all[index]) {
-      return .json(table.json([object], head: ["resourceVersion": "\(object.resourceVersion)"]))
+      return .json(table.json([object.json], head: ["resourceVersion": "\(object.resourceVersion)"]))
     }
     return .object(object)
   }
@@ -90,7 +90,7 @@ struct Router {
     if let token = page.continueToken { head.append("continue", .string(token)) }
     if let remaining = page.remaining { head.append("remainingItemCount", .int(remaining)) }
     if let table = TableAnswer(request, resource) {
-      return .json(table.json(page.items, head: .object(head)))
+      return .json(table.json(page.items.map(\.json), head: .object(head)))
     }
     let prefix = JSON.members([
       "kind": .string(resource.kind + "List"), "apiVersion": .string(resource.apiVersion),
@@ -136,9 +136,10 @@ struct Router {
 
   /// SelfSubjectAccessReview, which is not stored.
   private func review() throws(APIStatus) -> Answer {
-    guard request.resource == "selfsubjectaccessreviews", request.verb == "create",
-      var review = try? JSON(parsing: request.body)
-    else { throw .noSuchPath() }
+    guard request.resource == "selfsubjectaccessreviews", request.verb == "create" else {
+      throw .noSuchPath()
+    }
+    guard var review = try? JSON(parsing: request.body) else { throw .unsupportedMedia() }
     var asked = request
     let attributes = review.at("spec", "resourceAttributes") ?? [:]
     asked.verb = attributes["verb"]?.string ?? ""

@@ -13,7 +13,8 @@ struct TableAnswer {
     columns = Self.columns(resource)
   }
 
-  func json(_ objects: [StoredObject], head: JSON) -> JSON {
+  /// - Parameter isFirst: whether the columns are described.
+  func json(_ objects: [JSON], head: JSON, isFirst: Bool = true) -> JSON {
     let definitions = columns.map { column in
       JSON.members([
         "name": .string(column.name), "type": "string",
@@ -21,9 +22,8 @@ struct TableAnswer {
         "priority": .int(column.priority),
       ])
     }
-    let rows = objects.map { object -> JSON in
-      let json = object.json
-      return .members([
+    let rows = objects.map { json -> JSON in
+      .members([
         "cells": .array(columns.map { $0.value(json) }),
         "object": .members([
           "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
@@ -33,7 +33,7 @@ struct TableAnswer {
     }
     return .members([
       "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": head,
-      "columnDefinitions": .array(definitions), "rows": .array(rows),
+      "columnDefinitions": isFirst ? .array(definitions) : .null, "rows": .array(rows),
     ])
   }
 
@@ -68,7 +68,15 @@ struct TableAnswer {
       ]
     default: break
     }
-    return columns + [("Age", 0, { $0.at("metadata", "creationTimestamp") ?? "<unknown>" })]
+    return columns + [("Age", 0, { .string(age($0)) })]
+  }
+
+  private static func age(_ object: JSON) -> String {
+    guard let text = object.at("metadata", "creationTimestamp")?.string else { return "<unknown>" }
+    let seconds = Admission.secondsSince(text)
+    if seconds < 120 { return "\(max(0, seconds))s" }
+    if seconds < 7200 { return "\(seconds / 60)m" }
+    return seconds < 172_800 ? "\(seconds / 3600)h" : "\(seconds / 86400)d"
   }
 
   private static func ports(_ service: JSON) -> String {

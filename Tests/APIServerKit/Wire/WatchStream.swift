@@ -7,7 +7,11 @@ final class WatchStream: @unchecked Sendable {
   private let options: ListOptions
   private let index: Int
   private let resource: APIResource
-  let isTable: TableAnswer?
+  /// Where kubectl wants rows instead of objects.
+  private let table: TableAnswer?
+  private var hasColumns = false
+  /// Whether a bookmark was sent. The first one must say something new.
+  private var hasBegun = false
 
   private var cursor = 0
   private var initial: ArraySlice<StoredObject> = []
@@ -21,10 +25,12 @@ final class WatchStream: @unchecked Sendable {
   private var late: (key: String, buffer: ByteBuffer)?
   private var lastSent: ByteBuffer?
 
-  init(_ connection: Connection, _ core: Core, _ options: ListOptions, _ index: Int) {
+  init(
+    _ connection: Connection, _ core: Core, _ request: Request, _ options: ListOptions, _ index: Int
+  ) {
     (self.connection, self.core, self.options, self.index) = (connection, core, options, index)
     resource = APIResource.all[index]
-    isTable = nil
+    table = TableAnswer(request, resource)
   }
 
   var resourceName: String { resource.plural }
@@ -142,7 +148,7 @@ final class WatchStream: @unchecked Sendable {
   private func append(_ type: String, _ object: [UInt8], _ key: String, to buffer: inout ByteBuffer)
   {
     core.countEvent()
-    let text = Self.text(type, object)
+    let text = Self.text(type, table.map { row($0, object) } ?? object)
     let (isTwice, isLate) = core.faults.event()
     if let late, late.key == key { flushLate(to: &buffer) }
     if isLate, late == nil {
@@ -171,6 +177,14 @@ final class WatchStream: @unchecked Sendable {
     connection.writeChunk(text, to: &buffer)
   }
 
+  /// One object as a table of one row; only the first one says what the columns are.
+  private func row(_ table: TableAnswer, _ object: [UInt8]) -> [UInt8] {
+    guard let json = try? JSON(parsing: object) else { return object }
+    let version = json.at("metadata", "resourceVersion") ?? ""
+    defer { hasColumns = true }
+    return table.json([json], head: ["resourceVersion": version], isFirst: !hasColumns).bytes
+  }
+
   private static func text(_ type: String, _ object: [UInt8]) -> ByteBuffer {
     var text = ByteBuffer()
     text.reserveCapacity(object.count + 40)
@@ -196,8 +210,9 @@ final class WatchStream: @unchecked Sendable {
     pump()
     guard !isStopped, initial.isEmpty, !needsInitialEventsEnd,
       let (changes, _, seen) = core.store.changes(index, from: cursor, atMost: 1),
-      changes.isEmpty, let seen, seen >= known
+      changes.isEmpty, let seen, seen > known || hasBegun
     else { return }
+    hasBegun = true
     var buffer = ByteBuffer()
     flushLate(to: &buffer)
     appendChunk(bookmarkText(seen, isInitialEnd: false), to: &buffer)
@@ -207,7 +222,8 @@ final class WatchStream: @unchecked Sendable {
   private func bookmarkText(_ revision: UInt64, isInitialEnd: Bool) -> ByteBuffer {
     var metadata = JSONObject()
     metadata.append("resourceVersion", .string(String(revision)))
-    metadata.append("creationTimestamp", .null)
+    // As servers that are too old for streaming lists have it.
+    if !core.watchList.withLockedValue({ $0 }) { metadata.append("creationTimestamp", .null) }
     if isInitialEnd {
       metadata.append("annotations", ["k8s.io/initial-events-end": "true"])
     }
@@ -216,7 +232,7 @@ final class WatchStream: @unchecked Sendable {
       "metadata": .object(metadata),
     ])
     for (key, value) in resource.emptyRest.object!.members { object[key] = value }
-    return Self.text("BOOKMARK", object.bytes)
+    return Self.text("BOOKMARK", table.map { row($0, object.bytes) } ?? object.bytes)
   }
 
   // MARK: Faults
