@@ -67,6 +67,14 @@ let package = Package(
       ],
       swiftSettings: settings),
 
+    .target(
+      name: "ClusterFollow",
+      dependencies: [
+        "ClusterClient", "ServiceFollow", "ServiceMaps",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+
     // Joins the two, and the command.
     .target(
       name: "ServiceDataplane",
@@ -77,7 +85,8 @@ let package = Package(
     .executableTarget(
       name: "socklb",
       dependencies: [
-        "Threads", "ServiceMaps", "ServiceFollow", "ServiceDataplane", "BPFLoader",
+        "Threads", "ServiceMaps", "ServiceFollow", "ServiceDataplane", "BPFLoader", "ClusterClient",
+        "ClusterFollow",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -128,7 +137,7 @@ let package = Package(
       name: "socklb-kernel-tests",
       dependencies: [
         "ServiceDataplane", "ServiceMaps", "BPFLoader", "BPFObject", "BPFTestObject",
-        "BPFTestLayout", "CServiceABI", "SocketKit",
+        "BPFTestLayout", "CServiceABI", "SocketKit", "APIServerKit",
       ],
       path: "Tests/KernelTests", linkerSettings: staticExecutable),
     .target(name: "HookKit", path: "Benchmarks/HookKit"),

@@ -34,6 +34,8 @@ public struct StateDirectory: Sendable {
 
   public func writeObjects(_ bytes: [UInt8]) throws(DataplaneError) {
     try Files.replace(objectsFile, with: bytes)
+    // It was about those that were there before.
+    try removeJournal()
   }
 
   /// Forgets all objects.

@@ -83,7 +83,7 @@ private func speed(_ sandbox: Sandbox) throws {
   try check(share(50) < 50, figures)
 }
 
-private func microseconds() -> Int {
+func microseconds() -> Int {
   var time = timespec()
   clock_gettime(CLOCK_MONOTONIC, &time)
   return time.tv_sec * 1_000_000 + time.tv_nsec / 1000

@@ -10,7 +10,7 @@ public func canonicalJSON(of node: TextNode, editing edits: [TextEdit] = []) -> 
 
 /// The same for many trees, one after the other: each text takes no more memory than it needs.
 public struct CanonicalJSONWriter {
-  private var writer = JSONWriter(indent: nil)
+  var writer = JSONWriter(indent: nil)
 
   public init() {}
 

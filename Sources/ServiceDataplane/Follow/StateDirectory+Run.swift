@@ -3,6 +3,7 @@
 ///     DIR/run          what it says of itself (`socklb status`)
 ///     DIR/run.lock     held by it
 ///     DIR/followed     which objects are there because of which file
+///     DIR/journal      what has changed since `objects` was written (`ObjectJournal`)
 extension StateDirectory {
   private var runFile: String { path + "/run" }
   private var runLockFile: String { path + "/run.lock" }
@@ -32,6 +33,26 @@ extension StateDirectory {
   }
 
   public func removeFollowed() throws(DataplaneError) { try Files.remove(followedFile) }
+
+  // MARK: The journal
+
+  private var journalFile: String { path + "/journal" }
+
+  public func readJournal() throws(DataplaneError) -> [UInt8]? { try Files.read(journalFile) }
+
+  /// Begins a new one, with what is in it.
+  public func startJournal(_ bytes: [UInt8]) throws(DataplaneError) {
+    try Files.replace(journalFile, with: bytes)
+  }
+
+  /// On disk when this returns. After a failure there is no telling how much of it is.
+  ///
+  /// - Returns: how large it is now, in bytes.
+  public func appendToJournal(_ bytes: [UInt8]) throws(DataplaneError) -> Int {
+    try Files.append(journalFile, bytes)
+  }
+
+  public func removeJournal() throws(DataplaneError) { try Files.remove(journalFile) }
 
   /// The lock of writers, if it is to be had now.
   public func lockNow() throws(DataplaneError) -> StateLock? {

@@ -56,6 +56,31 @@ extension Files {
     bytes.removeLast(bytes.count - count)
     return (size, bytes)
   }
+
+  /// Writes to the end of a file, and returns when that is on disk.
+  ///
+  /// - Returns: how large the file is now.
+  static func append(_ path: String, _ bytes: [UInt8]) throws(DataplaneError) -> Int {
+    let fd = unsafe open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+    guard fd >= 0 else { throw .failed("writing \(path)", errno: errno) }
+    defer { close(fd) }
+    var done = 0
+    while done < bytes.count {
+      // SAFETY: stays within the array.
+      let count = unsafe bytes.withUnsafeBytes { buffer in
+        unsafe write(fd, buffer.baseAddress?.advanced(by: done), buffer.count - done)
+      }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw .failed("writing \(path)", errno: errno)
+      }
+      done += count
+    }
+    guard fdatasync(fd) == 0 else { throw .failed("writing \(path)", errno: errno) }
+    let size = lseek(fd, 0, SEEK_END)
+    guard size >= 0 else { throw .failed("writing \(path)", errno: errno) }
+    return Int(size)
+  }
 }
 
 /// The clock of the node.

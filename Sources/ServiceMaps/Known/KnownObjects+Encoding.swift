@@ -23,13 +23,31 @@ extension KnownObjects {
     bytes += (KnownObjects.version + "}\n").utf8
     for id in sortedIDs {
       guard let known = objects[id] else { continue }
-      KnownObjects.appendStart(of: known, to: &bytes)
-      bytes += known.json
-      bytes.append(KnownObjects.brace)
-      bytes.append(KnownObjects.newline)
+      KnownObjects.append(known, to: &bytes)
     }
     bytes += KnownObjects.trailer(KnownObjects.checksum(of: bytes[...]), count)
     return bytes
+  }
+
+  /// The line of an object.
+  static func append(_ known: KnownObject, to bytes: inout [UInt8]) {
+    appendStart(of: known, to: &bytes)
+    bytes += known.json
+    bytes.append(brace)
+    bytes.append(newline)
+  }
+
+  /// Reads a line without its end; nil when it is none.
+  static func object(
+    ofLine line: ArraySlice<UInt8>, decode: (_ json: [UInt8]) -> KubernetesObject?
+  ) -> KnownObject? {
+    guard let parts = parts(of: line) else { return nil }
+    let json = Array(parts.json)
+    return decode(json).map {
+      KnownObject(
+        object: $0, json: json, assignedClusterIPs: parts.clusterIPs,
+        assignedNodePorts: parts.nodePorts)
+    }
   }
 
   /// Everything in front of the object itself.

@@ -211,6 +211,7 @@ extension KnownObjects {
     _ cidrs: ServiceCIDRs, _ services: [(NamespacedName, [IPAddress])],
     _ diagnostics: inout [Diagnostic]
   ) {
+    if cidrs == .none { return }
     let outside = services.filter { $0.1.contains { !cidrs.contains($0) } }
     guard let first = outside.first, let address = first.1.first(where: { !cidrs.contains($0) })
     else { return }

@@ -21,6 +21,9 @@ public struct ServiceCIDRs: Hashable, Sendable, CustomStringConvertible {
     IPPrefix(IPAddress(v6High: 0xfd00_0010_0096_0000, low: 0), length: 112),
   ])
 
+  /// None: Services have the addresses that somebody else has given them, and no others.
+  public static let none = ServiceCIDRs([IPPrefix]())
+
   public func has(_ family: IPFamily) -> Bool { prefixes.contains { $0.family == family } }
 
   public func contains(_ address: IPAddress) -> Bool {

@@ -29,6 +29,7 @@ struct AttachSession {
     }
     let cgroups = outermost(
       attach.cgroup.isEmpty ? [try .root()] : try attach.cgroup.map { try Cgroup(path: $0) })
+    try KnownStore.takeInJournal(state)
     let (known, knownBytes) = try KnownStore.load(state)
     // A change that was interrupted is finished by what attach writes.
     let interrupted = try WriteSession.interrupted(state)

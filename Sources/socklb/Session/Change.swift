@@ -93,6 +93,7 @@ struct WriteSession {
       current = finished
     }
     dataplane = current
+    try KnownStore.takeInJournal(state)
     (known, knownBytes) = try KnownStore.load(state, reusing: decoded)
     // attach has written it, if only without an object.
     guard knownBytes != nil || mayStartAnew else {

@@ -9,10 +9,31 @@ enum KnownStore {
     _ state: StateDirectory, reusing decoded: [ManifestObject] = []
   ) throws(DataplaneError) -> (KnownObjects, [UInt8]?) {
     guard let bytes = try state.readObjects() else { return (KnownObjects(), nil) }
-    do { return (try KnownObjects(decoding: bytes, reusing: decoded), bytes) } catch {
+    do {
+      var known = try KnownObjects(decoding: bytes, reusing: decoded)
+      // A `run` that was killed may have made changes after it had stored the objects whole.
+      if let journal = try state.readJournal(),
+        let digest = KnownObjects.digest(ofEncoded: bytes)?.digest
+      {
+        _ = ObjectJournal.replay(journal, on: &known, digest: digest)
+      }
+      return (known, bytes)
+    } catch let error as DataplaneError {
+      throw error
+    } catch {
       throw .damaged(
         "\(state.path)/objects: \(error)",
         remedy: "restore it from a backup, or remove it and apply all manifests with --prune")
     }
+  }
+
+  /// Stores whole what a `run` that was killed had only put into its journal. For whoever holds the lock.
+  static func takeInJournal(_ state: StateDirectory) throws(DataplaneError) {
+    guard let journal = try state.readJournal() else { return }
+    guard let bytes = try state.readObjects(),
+      let digest = KnownObjects.digest(ofEncoded: bytes)?.digest,
+      journal.starts(with: ObjectJournal.header(digest))
+    else { return try state.removeJournal() }
+    try state.writeObjects(try load(state).0.encode())
   }
 }

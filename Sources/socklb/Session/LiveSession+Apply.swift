@@ -11,12 +11,9 @@ extension LiveSession {
       deadlines.retry = Waiting.now + 10_000_000
       return
     }
-    let names = pending
-    pending = []
-    heldBack.subtract(names)
-    let (readings, notes) = read(names)
+    let (readings, notes) = source.takeReadings(for: self)
     if readings.isEmpty { return }
-    guard let table, !isBehind else {
+    guard let table, !isBehind, readings.count < LiveSession.few else {
       try compareAll(readings)
       return
     }
@@ -47,10 +44,9 @@ extension LiveSession {
       default: break
       }
       setTrouble(
-        "what the files say cannot be served now, and is tried again: \(error)", heals: nil)
+        "\(Self.unserved), and is tried again: \(error)", heals: nil)
       // Perhaps they were not taken in; to take them in again makes no difference.
-      for name in readings.keys { directory.readAgain(name) }
-      pending.formUnion(readings.keys)
+      source.giveBack(readings, isDue: true)
       deadlines.retry = Waiting.now + 2_000_000_000
       table = nil
       lock = nil
@@ -59,65 +55,15 @@ extension LiveSession {
     }
   }
 
-  /// Reads and decodes; what is still being written, or is what it was, is left out.
-  func read(
-    _ names: Set<String>
-  ) -> (readings: [String: FollowedFiles.Reading], notes: [Diagnostic]) {
-    var readings: [String: FollowedFiles.Reading] = [:]
-    var notes: [Diagnostic] = []
-    for name in names {
-      switch directory.read(name) {
-      case .same: break
-      case .gone:
-        // With the directory, nothing goes.
-        if !directory.isThere {
-          heldBack.insert(name)
-        } else if files.contains(name), isGoneForGood(name) {
-          readings[name] = .gone
-        }
-        continue
-      case .unstable: schedule.note(.unfinished, of: name, at: Waiting.now)
-      case .unreadable(let problem): readings[name] = .unreadable(problem)
-      case .file(let file):
-        let decoded = decodeManifests([file])
-        notes += decoded.diagnostics.filter { $0.severity != .error }
-        readings[name] = .decoded(decoded)
-      }
-      missing[name] = nil
-    }
-    return (readings, notes)
-  }
-
-  /// What is renamed away and written anew is back within a moment, whoever noticed that it is gone.
-  private func isGoneForGood(_ name: String) -> Bool {
-    let now = Waiting.now
-    let since = missing[name] ?? now
-    guard now >= since + FollowSchedule.patienceWithGone else {
-      missing[name] = since
-      schedule.note(.gone, of: name, at: since)
-      return false
-    }
-    missing[name] = nil
-    return true
-  }
-
   /// Objects have gone over from one file to another, perhaps with no other difference: a start has
   /// to know which file has them.
   private func noteFollowed(_ difference: FollowedFiles.Difference) throws(DataplaneError) {
     followed = nil
     guard difference.isEmpty, store == nil, table?.unsaved.changes == 0 else { return }
-    let record = FollowRecord(directory: directory.path, files: files.record)
+    let record = source.record(of: files)
     try state.writeFollowed(record.encode())
     followed = record
     followedOnDisk = record
-  }
-
-  /// What was read and not taken in is read again when something happens.
-  private func holdBack(_ readings: [String: FollowedFiles.Reading]) {
-    for (name, reading) in readings {
-      if case .gone = reading {} else { directory.readAgain(name) }
-      heldBack.insert(name)
-    }
   }
 
   /// Takes readings in and makes the change; a file whose objects are refused keeps its last good
@@ -132,9 +78,9 @@ extension LiveSession {
     let hadService = files.hasService
     while true {
       let difference = files.take(readings, refused: refused)
-      if hadService && !options.allowEmpty && !files.hasService {
+      if hadService && !source.mayBeEmpty && !files.hasService {
         files.takeBack()
-        holdBack(readings)
+        source.giveBack(readings, isDue: false)
         setTrouble(
           "no file has a Service any more, and --allow-empty is not given: what was known last "
             + "stays in force", heals: nil)
@@ -156,7 +102,7 @@ extension LiveSession {
           for name in readings.keys where refused[name] == nil { refused[name] = problems }
         }
         guard refused.count > before else {
-          holdBack(readings)
+          source.giveBack(readings, isDue: false)
           setTrouble("a change was refused: \(problems.first?.description ?? "")", heals: nil)
           return nil
         }
@@ -181,8 +127,9 @@ extension LiveSession {
     for name in difference.broken {
       let problems = files.problems.first { $0.file == name }?.problems ?? []
       for problem in problems.prefix(10) { log.error("\(problem)") }
+      source.tell(name, problems)
       log.error(
-        "\(name) cannot be used: the objects of its last good version stay in force",
+        "\(name) cannot be used: \(source.lastGood)",
         metadata: ["problems": "\(problems.count)"])
     }
     for name in difference.mended {

@@ -59,30 +59,7 @@ extension LiveSession {
   private func begin() throws {
     followedOnDisk = try state.readFollowed().flatMap { FollowRecord(decoding: $0) }
     let (known, _) = try KnownStore.load(state)
-    for (name, ids) in followedOnDisk?.files ?? [:] {
-      files.adopt(
-        name,
-        ids.compactMap { id in
-          known[id].map {
-            ManifestObject(
-              object: $0.object, json: $0.json,
-              origin: ManifestObject.Origin(file: name, document: 1, line: 1))
-          }
-        })
-    }
-    var readings: [String: FollowedFiles.Reading] = [:]
-    var notes: [Diagnostic] = []
-    if let names = scanDirectory() {
-      // Those that had something and are not listed are looked for, too.
-      (readings, notes) = read(Set(names).union(files.names))
-      if !missing.isEmpty {
-        // Those that are gone may be about to come back; the others are gone when this is ready.
-        _ = FollowWait(signals, nil, nil, waker, nanoseconds: FollowSchedule.patienceWithGone)
-        let (more, others) = read(Set(missing.keys))
-        readings.merge(more) { $1 }
-        notes += others
-      }
-    }
+    let (readings, notes) = try source.begin(known, followedOnDisk, for: self)
     for diagnostic in notes.prefix(100) {
       log.log(level: diagnostic.severity == .warning ? .warning : .info, "\(diagnostic)")
     }
@@ -138,19 +115,19 @@ extension LiveSession {
       ?? Change(
         known: session.known, changes: ChangeSet(),
         table: TableCompiler(options: session.options).compile(session.known).table)
-    let record = FollowRecord(directory: directory.path, files: files.record)
+    let record = source.record(of: files)
     let either = record.union(followedOnDisk)
     if either != followedOnDisk { try state.writeFollowed(either.encode()) }
     let note = HistoryNote(
       command: "run", input: KnownObjects.digest(ofInput: files.objects))
     do {
       for line in try session.commit(change, note).lines { log.info("\(line)") }
-      setTrouble(nil, heals: "what the files say")
+      setTrouble(nil, heals: Self.unserved)
       isBehind = false
     } catch {
       guard case .capacity = error else { throw error }
       // It may fit when something else goes.
-      setTrouble("what the files say does not fit: \(error)", heals: nil)
+      setTrouble("\(Self.unserved), it does not fit: \(error)", heals: nil)
       isBehind = true
       try keep(session.known)
       return
@@ -172,8 +149,10 @@ extension LiveSession {
     // Larger maps may be in their place.
     let dataplane = try Dataplane(pin: options.common.pin)
     table = try LiveTable(
-      dataplane, known, state.readSettings(), state, options.allocation)
+      dataplane, known, state.readSettings(), state, source.cidrs,
+      options.allocation.serviceNodePortRange)
     deadlines.settle = nil
+    hasJournal = false
     Waker.returnMemory()
   }
 
@@ -186,17 +165,14 @@ extension LiveSession {
     for (_, ids) in followedOnDisk?.files ?? [:] {
       for id in ids where files.object(id) == nil { gone.insert(id) }
     }
-    // A file that cannot be read and was never read may have any of the others.
-    if options.prune && directory.isThere && (options.allowEmpty || files.hasService)
-      && !files.hasUnknown
-    {
+    if source.isWholeTruth(files) {
       for id in known.objects.keys where files.object(id) == nil { gone.insert(id) }
     }
     let removed = known.remove(Array(gone), &allocations)
     let before = known
     let merged = files.objects(without: excluded).filter { before[$0.object.id]?.json != $0.json }
     var changes = known.merge(
-      merged, cidrs: options.allocation.cidrs, nodePorts: options.allocation.serviceNodePortRange)
+      merged, cidrs: source.cidrs, nodePorts: options.allocation.serviceNodePortRange)
     changes.changes += removed.map { ObjectChange(id: $0.object.id, action: .deleted) }
     return changes
   }
@@ -205,6 +181,7 @@ extension LiveSession {
 
   /// What is made is stored; the data plane stays as it is.
   func finish() throws {
+    source.end()
     manager.say("STOPPING=1", "STATUS=ending")
     try storeAll()
     try giveLockBack(until: nil)

@@ -7,9 +7,12 @@ import Threads
 extension LiveSession {
   /// What is done when changes have been made: they are stored, and the lock is given back.
   func settle(at now: UInt64) throws {
-    guard let table, lock != nil, store == nil else { return }
+    guard let table, lock != nil, store == nil, journal == nil else { return }
     if table.unsaved.changes > 0 {
-      if let due = deadlines.store, due > now, !isLockWanted { return }
+      if let due = deadlines.store, due > now, !isLockWanted {
+        if table.isJournalDue { startJournal(table) }
+        return
+      }
       deadlines.store = nil
       startStore(table)
       return
@@ -38,7 +41,7 @@ extension LiveSession {
 
   private func startStore(_ table: LiveTable) {
     let (unsaved, generation) = table.takeUnsaved()
-    let followed = self.followed ?? FollowRecord(directory: directory.path, files: files.record)
+    let followed = self.followed ?? source.record(of: files)
     self.followed = followed
     let now = Waiting.now
     let isSweepDue = deadlines.sweep <= now
@@ -57,6 +60,42 @@ extension LiveSession {
     } catch {
       // No thread is to be had: then it takes its time here.
       take(job.run(), table)
+    }
+  }
+
+  // MARK: The journal
+
+  private func startJournal(_ table: LiveTable) {
+    // Without objects on disk there is nothing that a journal could be about.
+    guard let digest = table.digestOnDisk else { return }
+    let job = LiveJournal(
+      state: state, changes: table.takeUnjournaled(), digest: hasJournal ? nil : digest)
+    let waker = waker
+    do {
+      journal = try Background({ job.run() }, whenDone: { waker.wake() })
+    } catch {
+      take(job.run(), table)
+    }
+  }
+
+  /// It is on disk, or will not be.
+  func finishJournal() {
+    guard let journal else { return }
+    self.journal = nil
+    if let outcome = journal.result(), let table { take(outcome, table) }
+  }
+
+  private func take(_ outcome: LiveJournal.Outcome, _ table: LiveTable) {
+    if let size = outcome.size {
+      hasJournal = true
+      if size > LiveJournal.largest { deadlines.store = nil }
+      setTrouble(nil, heals: "the journal cannot be written")
+    } else {
+      // How much of it there is nobody knows: another one is begun, or the objects are stored whole.
+      setTrouble("the journal cannot be written: \(outcome.problem)", heals: nil)
+      table.journalAnew()
+      hasJournal = false
+      deadlines.store = min(deadlines.store ?? .max, Waiting.now + 1_000_000_000)
     }
   }
 
@@ -82,6 +121,7 @@ extension LiveSession {
       deadlines.store = Waiting.now + 1_000_000_000
     } else {
       setTrouble(nil, heals: "the state directory cannot be written")
+      hasJournal = false
       table.digestOnDisk = outcome.digest
       if outcome.generation > 0 { table.lastGeneration = outcome.generation }
       log.debug("stored", metadata: ["milliseconds": "\(outcome.nanoseconds / 1_000_000)"])
@@ -93,6 +133,7 @@ extension LiveSession {
 
   /// Everything is on disk when this returns, as far as it can be.
   func storeAll() throws {
+    finishJournal()
     try finishStore()
     guard let table, lock != nil, table.unsaved.changes > 0 else { return }
     deadlines.store = nil

@@ -15,17 +15,19 @@ final class LiveSession {
   let log: Logger
   let state: StateDirectory
   let manager = ServiceManager()
-  let directory: FollowedDirectory
+  let source: any LiveSource
   let signals: Waiting
   let waker: Waker
   var stateWatch: StateWatch?
   var files = FollowedFiles()
-  var schedule = FollowSchedule()
   var table: LiveTable?
   /// The lock of writers, while it is needed.
   var lock: StateLock?
   var store: Background<LiveStore.Outcome>?
   var storing: LiveTable.Unsaved?
+  var journal: Background<LiveJournal.Outcome>?
+  /// A journal was begun for the objects that are on disk.
+  var hasJournal = false
   /// What it says of itself is being written: disks may take their time.
   var saying: Background<Bool>?
   var followedOnDisk: FollowRecord?
@@ -33,12 +35,6 @@ final class LiveSession {
   var followed: FollowRecord?
   var record: RunRecord
   var deadlines = Deadlines()
-  /// Names that were due while somebody else had the lock, or whose going would leave nothing.
-  var pending: Set<String> = []
-  var heldBack: Set<String> = []
-  /// Since when files are not there, which may be about to come back.
-  var missing: [String: UInt64] = [:]
-  var needsScan: String?
   var isLockWanted = false
   /// What the files say is not all in force: it did not fit.
   var isBehind = false
@@ -47,26 +43,24 @@ final class LiveSession {
   /// When something is to be done though nothing happens.
   struct Deadlines {
     var retry: UInt64?
-    var poll: UInt64?
     var watchdog: UInt64?
     var settle: UInt64?
     var store: UInt64?
     var status: UInt64?
-    var heldBack: UInt64?
     var resync: UInt64?
     var sweep: UInt64 = 0
 
     /// Whatever was due and was not put off has been done.
     mutating func forget(before now: UInt64) {
       for deadline in [
-        \Deadlines.retry, \.poll, \.watchdog, \.settle, \.store, \.status, \.heldBack, \.resync,
+        \Deadlines.retry, \.watchdog, \.settle, \.store, \.status, \.resync,
       ] {
         if let due = self[keyPath: deadline], due <= now { self[keyPath: deadline] = nil }
       }
     }
 
     var next: UInt64? {
-      [retry, poll, watchdog, settle, store, status, heldBack, resync].compactMap { $0 }.min()
+      [retry, watchdog, settle, store, status, resync].compactMap { $0 }.min()
     }
   }
 
@@ -74,12 +68,12 @@ final class LiveSession {
     self.options = options
     log = LiveLog.logger(options.logFormat, options.logLevel)
     state = options.common.stateDirectory
-    directory = try FollowedDirectory(options.directory, isRecursive: options.recursive)
     // Before any thread is made: threads inherit which signals are blocked.
     signals = try Waiting()
     waker = try Waker()
+    source = try options.source(log, waker)
     record = RunRecord(
-      pid: Waiting.ownProcessID, directory: options.directory,
+      pid: Waiting.ownProcessID, directory: source.title,
       started: UTCTime(seconds: WallClock.seconds))
   }
 
@@ -91,7 +85,7 @@ final class LiveSession {
     defer { withExtendedLifetime(own) {} }
     try start()
     manager.say("READY=1", "STATUS=\(status)")
-    log.info("following \(directory.path)", metadata: ["files": "\(files.fileCount)"])
+    log.info("following \(source.title)", metadata: ["objects": "\(files.objectCount)"])
     deadlines.watchdog = manager.watchdogNanoseconds.map { Waiting.now + $0 }
     while !isEnding { try step() }
     try finish()
@@ -99,14 +93,16 @@ final class LiveSession {
 
   private func step() throws {
     let now = Waiting.now
-    let next = [schedule.next, deadlines.next].compactMap { $0 }.min()
+    let next = [source.next, deadlines.next].compactMap { $0 }.min()
     let found = FollowWait(
-      signals, directory, stateWatch, waker, nanoseconds: next.map { $0 > now ? $0 - now : 0 })
+      signals, source.directory, stateWatch, waker,
+      nanoseconds: next.map { $0 > now ? $0 - now : 0 })
     if found.signals { take(signals.takeSignals()) }
     if isEnding { return }
-    if found.files { note(directory.events()) }
+    if found.files { source.noteEvents(of: self) }
     // Woken for something else, it must not wait for the disk.
     if found.isWoken && store?.isDone == true { try finishStore() }
+    if found.isWoken && journal?.isDone == true { finishJournal() }
     if found.state { try take(stateWatch?.events() ?? []) }
     try work(at: Waiting.now)
   }
@@ -117,14 +113,10 @@ final class LiveSession {
       manager.say("WATCHDOG=1")
       deadlines.watchdog = manager.watchdogNanoseconds.map { now + $0 }
     }
-    if let due = deadlines.poll, due <= now { look(at: now) }
-    if let due = deadlines.heldBack, due <= now { takeHeldBack() }
-    if needsScan != nil { scan() }
+    source.work(at: now, for: self)
     if let due = deadlines.resync, due <= now { try compareAll() }
     let isRetry = deadlines.retry.map { $0 <= now } ?? true
-    let due = schedule.take(at: now)
-    pending.formUnion(due)
-    if !pending.isEmpty && isRetry {
+    if source.isDue && isRetry {
       deadlines.retry = nil
       try apply(at: now)
     }
@@ -136,8 +128,8 @@ final class LiveSession {
   private func take(_ signals: [Waiting.Signal]) {
     for signal in signals {
       if signal == .hangUp {
-        log.info("SIGHUP: looking at all files")
-        needsScan = "SIGHUP"
+        log.info("SIGHUP: looking at everything")
+        source.lookAtAll("SIGHUP")
       } else {
         log.info("\(signal.rawValue): ending")
         isEnding = true
@@ -165,93 +157,23 @@ final class LiveSession {
       let settings = try state.readSettings()
       if found != table.digestOnDisk || settings != table.settings {
         log.notice(
-          "another command has changed objects or settings; the directory goes before them")
+          "another command has changed objects or settings; \(source.title) goes before them")
         try compareAll()
       }
     }
   }
 
-  // MARK: What happens to files
-
-  private func note(_ events: [FollowedDirectory.Event]) {
-    let now = Waiting.now
-    for event in events {
-      switch event {
-      case .complete(let name): schedule.note(.complete, of: name, at: now)
-      case .unfinished(let name): schedule.note(.unfinished, of: name, at: now)
-      case .gone(let name): if files.contains(name) { noteGone(name, at: now) }
-      case .attributes(let name):
-        if files.isBroken(name) { schedule.note(.complete, of: name, at: now) }
-      case .links:
-        for name in directory.changedLinks() { schedule.note(.complete, of: name, at: now) }
-      case .everything(let why): needsScan = why
-      }
-    }
-    if !heldBack.isEmpty { deadlines.heldBack = now + 1_000_000_000 }
-  }
-
-  /// Looks at all files, and reads those that may have changed.
-  private func scan() {
-    log.debug("looking at all files", metadata: ["why": "\(needsScan ?? "")"])
-    needsScan = nil
-    let now = Waiting.now
-    // Another one in its place may be about to be filled.
-    let wasThere = directory.isThere && !directory.isAnother
-    guard let names = scanDirectory() else { return }
-    let present = Set(names)
-    let gone = files.names.filter { !present.contains($0) }
-    if wasThere {
-      for name in gone { noteGone(name, at: now) }
-    } else if !gone.isEmpty {
-      // They may be about to come, one after the other.
-      heldBack.formUnion(gone)
-      deadlines.heldBack = now + 1_000_000_000
-    }
-    for name in directory.changed(among: names) where !schedule.isBeingWritten(name) {
-      schedule.note(.complete, of: name, at: now)
-    }
-  }
-
-  private func noteGone(_ name: String, at now: UInt64) {
-    missing[name] = missing[name] ?? now
-    schedule.note(.gone, of: name, at: now)
-  }
-
-  /// - Returns: nil when the directory cannot be read; what is known stays.
-  func scanDirectory() -> [String]? {
-    do {
-      let names = try directory.scan()
-      setTrouble(
-        names == nil
-          ? "\(directory.path) is no directory now; what is known stays in force until it is there"
-          : nil, heals: "is no directory")
-      if names != nil { setTrouble(nil, heals: "cannot be followed") }
-      if let reason = directory.pollingReason {
-        if deadlines.poll == nil { log.notice("looking every 2 s: \(reason)") }
-        deadlines.poll = Waiting.now + 2_000_000_000
-      } else {
-        deadlines.poll = nil
-      }
-      return names
-    } catch {
-      setTrouble("\(directory.path) cannot be followed: \(error)", heals: nil)
-      deadlines.poll = Waiting.now + 2_000_000_000
-      return nil
-    }
-  }
-
-  /// What inotify does not see.
-  private func look(at now: UInt64) {
-    deadlines.poll = now + 2_000_000_000
-    needsScan = "inotify does not see all of it"
-  }
-
-  private func takeHeldBack() {
-    deadlines.heldBack = nil
-    pending.formUnion(heldBack)
+  /// Waits, whatever happens.
+  func pause(_ nanoseconds: UInt64) {
+    _ = FollowWait(signals, nil, nil, waker, nanoseconds: nanoseconds)
   }
 
   // MARK: What is said
+
+  /// What is said of objects that cannot be made known.
+  static let unserved = "what there is cannot be served now"
+  /// With more changes than that at a time the whole table is compared.
+  static let few = 2000
 
   func setTrouble(_ trouble: String?, heals: String?) {
     if let trouble {
@@ -268,7 +190,7 @@ final class LiveSession {
 
   var status: String {
     let broken = files.problems.count
-    return "\(files.fileCount) files, \(files.objectCount) objects"
+    return source.summary(of: files)
       + (broken > 0 ? ", \(broken) broken" : "") + (record.trouble.map { "; \($0)" } ?? "")
   }
 

@@ -3,6 +3,33 @@ import ServiceFollow
 import ServiceMaps
 import Threads
 
+/// Puts changes into the journal while the objects are not stored whole: on a thread of its own, so that
+/// what has changed while it waited for the disk goes together.
+struct LiveJournal: Sendable {
+  let state: StateDirectory
+  let changes: [ObjectID: KnownObject?]
+  /// Of the objects that are stored whole; nil: the journal has been begun.
+  let digest: String?
+  /// So large it may become before the objects are stored whole.
+  static let largest = 64 << 20
+
+  struct Outcome: Sendable {
+    /// nil: it failed.
+    var size: Int?
+    var problem = ""
+  }
+
+  func run() -> Outcome {
+    let batch = ObjectJournal.batch(changes)
+    do {
+      guard let digest else { return Outcome(size: try state.appendToJournal(batch)) }
+      let bytes = ObjectJournal.header(digest) + batch
+      try state.startJournal(bytes)
+      return Outcome(size: bytes.count)
+    } catch { return Outcome(problem: "\(error)") }
+  }
+}
+
 /// What follows a change and must not delay the next one: sockets whose backend went are ended,
 /// and the objects are written to disk, with an entry in the history. On a thread of its own.
 struct LiveStore: Sendable {
@@ -74,7 +101,8 @@ struct LiveStore: Sendable {
       try state.writeFollowed(record.encode())
       outcome.followed = record
     }
-    if digest == digestBefore && summary.isEmpty { return }
+    // What was changed and changed back is in the journal, perhaps without its end.
+    if digest == digestBefore && summary.isEmpty { return try state.removeJournal() }
     let entry = HistoryEntry(
       generation: generation, time: UTCTime(seconds: WallClock.seconds), command: "run",
       summary: summary, input: KnownObjects.digest(ofInput: inputs), objects: digest,

@@ -20,6 +20,8 @@ final class LiveTable {
   var lastGeneration: UInt64
   /// What is not on disk yet.
   private(set) var unsaved = Unsaved()
+  /// The part of it that is not in the journal either.
+  private var unjournaled: [ObjectID: KnownObject?] = [:]
   /// What is on disk, or is being written there: another thread's, so that no change waits for a copy.
   let stored: StoredObjects
 
@@ -34,7 +36,7 @@ final class LiveTable {
 
   init(
     _ dataplane: Dataplane, _ known: KnownObjects, _ settings: [String: String],
-    _ state: StateDirectory, _ allocation: AllocationOptions
+    _ state: StateDirectory, _ cidrs: ServiceCIDRs, _ nodePorts: NodePortRange
   ) throws(DataplaneError) {
     self.dataplane = dataplane
     self.known = known
@@ -43,7 +45,7 @@ final class LiveTable {
     resident = try ResidentTable(dataplane.tables)
     compiler = ResidentCompiler(known, options: NodeOptions.compileOptions(settings))
     allocations = ResidentAllocations(
-      known, cidrs: allocation.cidrs, nodePorts: allocation.serviceNodePortRange)
+      known, cidrs: cidrs, nodePorts: nodePorts)
     digestOnDisk = try state.objectsOnDisk()?.digest
     lastGeneration = try state.readHistory().entries.last?.generation ?? 0
   }
@@ -84,7 +86,10 @@ final class LiveTable {
       diagnostics = compiled.diagnostics
     }
     unsaved.changes += 1
-    for change in changes.changes { unsaved.objects[change.id] = .some(known[change.id]) }
+    for change in changes.changes {
+      unsaved.objects[change.id] = .some(known[change.id])
+      unjournaled[change.id] = .some(known[change.id])
+    }
     unsaved.inputs.append(KnownObjects.digest(ofInput: difference.merged))
     unsaved.former += resident.takeFormerServices()
     return .made(changes, diagnostics)
@@ -110,10 +115,22 @@ final class LiveTable {
   func takeUnsaved() -> (unsaved: Unsaved, generation: UInt64) {
     let result = unsaved
     unsaved = Unsaved()
+    unjournaled = [:]
     let next = max(lastGeneration + 1, dataplane.tables.generation / 2)
     resident.raiseGeneration(to: next)
     return (result, next)
   }
+
+  var isJournalDue: Bool { !unjournaled.isEmpty }
+
+  /// What is to be put into the journal now.
+  func takeUnjournaled() -> [ObjectID: KnownObject?] {
+    defer { unjournaled = [:] }
+    return unjournaled
+  }
+
+  /// How much of it is in the journal is not known.
+  func journalAnew() { unjournaled = unsaved.objects }
 
   /// It could not be stored.
   func putBack(_ old: Unsaved) {
@@ -124,6 +141,7 @@ final class LiveTable {
     unsaved.summary.add(new.summary)
     unsaved.former = new.former
     unsaved.objects.merge(new.objects) { $1 }
+    journalAnew()
   }
 }
 

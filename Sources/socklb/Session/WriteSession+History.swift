@@ -34,6 +34,7 @@ extension WriteSession {
     let pending = try interrupted(state)
     guard pending != nil || dataplane.tables.isUnfinished else { return false }
     try state.checkOwner(of: dataplane)
+    try KnownStore.takeInJournal(state)
     let (known, bytes) = try KnownStore.load(state)
     // What is attached goes on; a lost file is not a wish to serve nothing.
     guard bytes != nil else { throw lostObjects(state) }

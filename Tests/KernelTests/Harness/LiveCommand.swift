@@ -4,7 +4,6 @@ import SocketKit
 /// A `socklb run` that follows a directory beside the test.
 final class LiveCommand {
   let process: Process
-  let directory: String
   private let errors: String
   private static let small = [
     "--max-services", "512", "--max-frontends", "1024", "--max-backends", "2048",
@@ -13,17 +12,39 @@ final class LiveCommand {
   /// Starts it and waits until it serves what the directory says.
   ///
   /// - Parameter waits: false: it may leave at once.
-  init(
+  convenience init(
     _ sandbox: Sandbox, _ options: [String] = [], name: String = "run", directory: String? = nil,
     capacity: [String] = small, waits: Bool = true, by wrapper: [String] = []
   ) throws {
-    self.directory = directory ?? sandbox.manifests
+    let directory = directory ?? sandbox.manifests
+    try self.init(
+      sandbox, following: ["--manifests", directory], options, name: name, capacity: capacity,
+      by: wrapper)
+    if waits { try waitFor("following \(directory)") }
+  }
+
+  /// Starts it and waits until it follows the cluster of a kubeconfig.
+  convenience init(
+    _ sandbox: Sandbox, kubeconfig: String, _ options: [String] = [], name: String = "run",
+    capacity: [String] = small, waits: Bool = true
+  ) throws {
+    try self.init(
+      sandbox,
+      following: [
+        "--kubeconfig", kubeconfig, "--node-name", "node-1", "--node-ip", "192.0.2.1",
+      ], options, name: name, capacity: capacity, by: [])
+    if waits { try waitFor("following the cluster") }
+  }
+
+  private init(
+    _ sandbox: Sandbox, following source: [String], _ options: [String], name: String,
+    capacity: [String], by wrapper: [String]
+  ) throws {
     errors = sandbox.directory + "/\(name).err"
     process = try Process(
-      wrapper + [sandbox.socklb, "run", "--manifests", self.directory, "--cgroup", sandbox.cgroup]
+      wrapper + [sandbox.socklb, "run"] + source + ["--cgroup", sandbox.cgroup]
         + capacity + options + ["--pin", sandbox.pin, "--state", sandbox.state],
       output: sandbox.directory + "/\(name).out", errors: errors)
-    if waits { try waitFor("following \(self.directory)") }
   }
 
   var messages: String { (try? Disk.read(errors)) ?? "" }

@@ -1,0 +1,205 @@
+import ClusterClient
+import ClusterFollow
+import Logging
+import ServiceDataplane
+import ServiceFollow
+import ServiceMaps
+
+/// The objects of a cluster, as its API server has them.
+///
+/// Tasks of their own listen to it (`ClusterReflector`); this hands on what they have found.
+final class ClusterSource: LiveSource {
+  private var configuration: ClusterConfiguration
+  private let node: String
+  private let waker: Waker
+  private let log: Logger
+  private var client: ClusterClient?
+  private var feed: ClusterFeed?
+  private var notices: ClusterNotices?
+  private var tasks: [Task<Void, Never>] = []
+  /// Everything was listed, and taken from the feed.
+  private var isSynced = false
+  /// What was refused, until something else has happened.
+  private var heldBack: [String: FollowedFiles.Reading] = [:]
+  private var apiServer = APIServerEndpoints()
+  private var trouble: String?
+  /// When what was taken last was caused, for whoever measures it.
+  private(set) var causes: [String] = []
+
+  init(_ configuration: ClusterConfiguration, node: String, _ waker: Waker, _ log: Logger) {
+    self.configuration = configuration
+    self.node = node
+    self.waker = waker
+    self.log = log
+  }
+
+  var title: String {
+    "the cluster at " + configuration.servers.map(\.description).joined(separator: ", ")
+  }
+  var lastGood: String { "its last good version stays in force" }
+  /// The API server gives every Service what it is to have.
+  var cidrs: ServiceCIDRs { .none }
+  var mayBeEmpty: Bool { true }
+  var directory: FollowedDirectory? { nil }
+  var next: UInt64? { nil }
+  var isDue: Bool {
+    guard let feed, feed.isComplete else { return false }
+    return feed.hasBatch || !isSynced
+  }
+  /// What is served is what the API server says, or was saying when it was heard last.
+  var isComplete: Bool { isSynced }
+  var isNodeLeaving: Bool { feed?.isNodeLeaving ?? false }
+
+  /// The cluster is what there is: nobody has to remember what came from it.
+  func record(of files: FollowedFiles) -> FollowRecord {
+    FollowRecord(directory: "cluster", files: [:])
+  }
+
+  func isWholeTruth(_ files: FollowedFiles) -> Bool { isSynced }
+
+  func summary(of files: FollowedFiles) -> String {
+    "\(files.objectCount) objects" + (isSynced ? "" : ", waiting for the API server")
+  }
+
+  // MARK: Start and end
+
+  /// What is known from before goes on, until the API server has said what there is.
+  func begin(
+    _ known: KnownObjects, _ record: FollowRecord?, for session: LiveSession
+  ) throws -> Taken {
+    var names: [ObjectKind: Set<String>] = [:]
+    for (id, object) in known.objects {
+      let name = ClusterItem.source(of: id)
+      names[id.kind, default: []].insert(name)
+      let adopted = ManifestObject(
+        object: object.object, json: object.json,
+        origin: ManifestObject.Origin(file: name, document: 1, line: 1))
+      session.files.adopt(name, [adopted])
+      apiServer.adopt(object.object, name)
+    }
+    let resources: [WatchedResource] = [
+      .services, .endpointSlices, .node(node), .pods(onNode: node),
+    ]
+    let waker = waker
+    let feed = ClusterFeed(Set(resources.map(\.kind)), known: names, wake: { waker.wake() })
+    avoidOwnService(known)
+    let client = ClusterClient(configuration, log: log)
+    tasks = resources.map { resource in
+      let reflector = ClusterReflector(resource, client, feed, log)
+      return Task.detached { await reflector.run() }
+    }
+    self.feed = feed
+    self.client = client
+    notices = ClusterNotices(client, log)
+    return ([:], [])
+  }
+
+  /// The way to the API server must not lead through what is served here.
+  private func avoidOwnService(_ known: KnownObjects) {
+    let hosts = configuration.servers.map(\.host)
+    guard let (service, endpoints) = APIServerEndpoints.behind(hosts, in: known) else { return }
+    if endpoints.isEmpty {
+      log.warning(
+        "the API server's address \(service) is that of a Service; give its own with --server")
+      return
+    }
+    // Its certificate is for the Service's address in any case.
+    configuration.tls.serverName = configuration.tls.serverName ?? service
+    let direct = endpoints.map {
+      ClusterServer(scheme: .https, host: "\($0.address)", port: Int($0.port.number))
+    }
+    configuration.servers = direct + configuration.servers
+    log.notice(
+      "the API server's address \(service) is that of a Service: what is behind it is asked first",
+      metadata: ["servers": "\(direct.map(\.description).joined(separator: ", "))"])
+  }
+
+  func end() {
+    for task in tasks { task.cancel() }
+    notices?.end()
+  }
+
+  // MARK: What it says
+
+  func noteEvents(of session: LiveSession) {}
+  func lookAtAll(_ why: String) {}
+
+  func work(at now: UInt64, for session: LiveSession) {
+    let found = feed?.trouble
+    guard found != trouble else { return }
+    trouble = found
+    let prefix = "the API server cannot be followed"
+    session.setTrouble(
+      found.map { "\(prefix), what is known stays in force: \($0)" }, heals: prefix)
+  }
+
+  func takeReadings(for session: LiveSession) -> Taken {
+    guard let feed else { return ([:], []) }
+    var batch = feed.takeBatch()
+    causes = batch.causes
+    batch.readings.merge(heldBack) { newer, _ in newer }
+    heldBack = [:]
+    if !isSynced {
+      isSynced = true
+      // Of kinds that are not followed here; somebody has made them known without the cluster.
+      for name in session.files.names where name.hasPrefix("endpoints/") {
+        batch.readings[name] = .gone
+      }
+    }
+    for message in apiServer.keep(&batch.readings, session.files) { log.warning("\(message)") }
+    var notes: [Diagnostic] = []
+    for case .decoded(let decoded) in batch.readings.values {
+      notes += decoded.diagnostics.filter { $0.severity == .warning }
+    }
+    return (batch.readings, notes)
+  }
+
+  func giveBack(_ readings: [String: FollowedFiles.Reading], isDue: Bool) {
+    if isDue {
+      feed?.putBack(readings)
+    } else {
+      heldBack.merge(readings) { $1 }
+    }
+  }
+
+  /// As an Event on the object, which `kubectl describe` shows.
+  func tell(_ name: String, _ problems: [Diagnostic]) {
+    guard let id = ClusterItem.id(ofSource: name) else { return }
+    let namespace = id.name.namespace.isEmpty ? "default" : id.name.namespace
+    let seconds = WallClock.seconds
+    let time = "\(UTCTime(seconds: seconds))"
+    // The object's own name stands in front already.
+    let message = problems.prefix(5).map {
+      var problem = $0
+      (problem.file, problem.document, problem.line, problem.object) = (nil, nil, nil, nil)
+      return problem.description
+    }.joined(separator: "; ")
+    // All nodes say the same, and the first of them is enough: for the others it is there already.
+    let suffix = KnownObjects.digest(ofInput: [name, message])
+    let facts: Facts = .members([
+      ("apiVersion", .text("v1")), ("kind", .text("Event")),
+      (
+        "metadata",
+        .members([
+          ("name", .text("\(id.name.name.prefix(230)).\(suffix)")), ("namespace", .text(namespace)),
+        ])
+      ),
+      (
+        "involvedObject",
+        .members([
+          ("apiVersion", .text(id.kind.apiVersion)), ("kind", .text(id.kind.rawValue)),
+          ("namespace", .text(id.name.namespace)), ("name", .text(id.name.name)),
+        ])
+      ),
+      ("type", .text("Warning")), ("reason", .text("NotServed")),
+      (
+        "message",
+        .text(String("socklb keeps the last good version of it: \(message)".prefix(1000)))
+      ),
+      ("source", .members([("component", .text("socklb")), ("host", .text(node))])),
+      ("reportingComponent", .text("socklb")), ("reportingInstance", .text(node)),
+      ("firstTimestamp", .text(time)), ("lastTimestamp", .text(time)), ("count", .number(1)),
+    ])
+    notices?.send(ClusterNotices.Notice(namespace: namespace, json: Array(facts.jsonLine.utf8)))
+  }
+}
