@@ -20,7 +20,7 @@ let clusterFaultTests: [KernelTest] = [
       .bookmark,
     ]
     for (round, fault) in faults.enumerated() {
-      cluster.server.disturbWatches(nil, fault)
+      cluster.server.disturbWatches(fault)
       let pod = pods.places[(round + 1) % 2]
       try cluster.server.apply(Manifest.slice("web", [pod]))
       try awaitAnswer(web, pods, pod, seconds: 30)
@@ -77,7 +77,9 @@ let clusterFaultTests: [KernelTest] = [
   KernelTest("cluster_tls_and_a_token_that_changes", inVM: false) { sandbox in
     let pods = try Pods(.v4, SK_TCP, 1...2)
     let web = Variant.v4.vip(1)
-    let certificates = try Certificates(in: sandbox.directory + "/ca")
+    let directory = sandbox.directory + "/ca"
+    mkdir(directory, 0o700)
+    let certificates = try Certificates(in: directory)
     var options = APIServer.Options()
     options.tls = try certificates.server("server")
     options.access = Access()
@@ -130,9 +132,9 @@ let clusterFaultTests: [KernelTest] = [
         case 0: _ = try server.delete("Service", "load-\(number % 10)", "svc-\(number)")
         case 1: _ = try server.delete("EndpointSlice", "load-\(number % 10)", "svc-\(number)-1")
         case 2: try server.put(APIServer.service(number))
-        case 3: server.disturbWatches(nil, .reset)
-        case 4: server.disturbWatches(nil, .cutEvent)
-        case 5: server.disturbWatches(nil, .expired)
+        case 3: server.disturbWatches(.reset)
+        case 4: server.disturbWatches(.cutEvent)
+        case 5: server.disturbWatches(.expired)
         case 6 where random.next() % 8 == 0: backup = server.backup()
         case 7 where random.next() % 20 == 0: try server.restore(backup, byReset: true)
         case 8 where random.next() % 4 == 0: server.compact()

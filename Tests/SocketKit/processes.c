@@ -42,6 +42,8 @@ int sk_spawn(char *const arguments[], int in, int out, int error)
 	posix_spawn_file_actions_adddup2(&actions, in, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, 1);
 	posix_spawn_file_actions_adddup2(&actions, error, 2);
+	/* A listener of the test that lives on in a child would go on taking connections. */
+	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 	result = posix_spawn(&pid, arguments[0], &actions, 0, arguments, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	return result ? -result : pid;

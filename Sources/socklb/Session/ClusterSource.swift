@@ -22,7 +22,8 @@ final class ClusterSource: LiveSource {
   /// What was refused, until something else has happened.
   private var heldBack: [String: FollowedFiles.Reading] = [:]
   private var apiServer = APIServerEndpoints()
-  private var trouble: String?
+  /// What was said of it, and when.
+  private var trouble: (text: String?, time: UInt64) = (nil, 0)
   /// When what was taken last was caused, for whoever measures it.
   private(set) var causes: [String] = []
 
@@ -40,6 +41,7 @@ final class ClusterSource: LiveSource {
   /// The API server gives every Service what it is to have.
   var cidrs: ServiceCIDRs { .none }
   var mayBeEmpty: Bool { true }
+  var isKnownAtStart: Bool { false }
   var directory: FollowedDirectory? { nil }
   var next: UInt64? { nil }
   var isDue: Bool {
@@ -126,8 +128,11 @@ final class ClusterSource: LiveSource {
 
   func work(at now: UInt64, for session: LiveSession) {
     let found = feed?.trouble
-    guard found != trouble else { return }
-    trouble = found
+    guard found != trouble.text else { return }
+    // Each kind has its own, and they change one after the other.
+    let isKnown = found != nil && trouble.text != nil
+    if isKnown && now < trouble.time + 10_000_000_000 { return }
+    trouble = (found, now)
     let prefix = "the API server cannot be followed"
     session.setTrouble(
       found.map { "\(prefix), what is known stays in force: \($0)" }, heals: prefix)

@@ -28,6 +28,7 @@ final class DirectorySource: LiveSource {
   var lastGood: String { "the objects of its last good version stay in force" }
   var cidrs: ServiceCIDRs { options.allocation.cidrs }
   var mayBeEmpty: Bool { options.allowEmpty }
+  var isKnownAtStart: Bool { true }
   var directory: FollowedDirectory? { followed }
   var next: UInt64? { [schedule.next, poll, heldBackUntil].compactMap { $0 }.min() }
   var isDue: Bool { !pending.isEmpty }

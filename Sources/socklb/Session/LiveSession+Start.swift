@@ -63,7 +63,12 @@ extension LiveSession {
     for diagnostic in notes.prefix(100) {
       log.log(level: diagnostic.severity == .warning ? .warning : .info, "\(diagnostic)")
     }
-    try resync(readings)
+    if source.isKnownAtStart {
+      try resync(readings)
+    } else {
+      // `attach` has made sure that what was served is served; what is on disk may be behind that.
+      lock = nil
+    }
     say()
   }
 

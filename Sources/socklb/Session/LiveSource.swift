@@ -15,6 +15,8 @@ protocol LiveSource: AnyObject {
   var cidrs: ServiceCIDRs { get }
   /// All Services may go at once.
   var mayBeEmpty: Bool { get }
+  /// `begin` says what there is; else nothing is changed until that has come.
+  var isKnownAtStart: Bool { get }
   /// Its events end a wait.
   var directory: FollowedDirectory? { get }
   /// When it wants to be asked again (`work`) though nothing happens.
