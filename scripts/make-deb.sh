@@ -5,7 +5,7 @@
 # the time of the last commit), DEBFULLNAME and DEBEMAIL (default: of the changelog), LEVEL (of xz).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build=${BUILD:-.build/release} out=${OUT:-.build/deb} from=deploy/debian
+build=${BUILD:-.build/release} out=$(realpath -m "${OUT:-.build/deb}") from=deploy/debian
 umask 022
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y "$from/changelog")}"
@@ -24,7 +24,7 @@ maintainer=$(sed -n 's/^ -- \(.*\)  .*/\1/p' "$from/changelog" | head -n 1)
 root=$out/root
 rm -rf "$root"
 mkdir -p "$root/DEBIAN"
-make --no-print-directory BIN="$build" DESTDIR="$PWD/$root" PREFIX=/usr install >/dev/null
+make --no-print-directory BIN="$build" DESTDIR="$root" PREFIX=/usr install >/dev/null
 gzip -9n "$root"/usr/share/man/man1/*.1
 # Where Debian has it.
 mv "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
@@ -54,4 +54,4 @@ find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 package=$out/socklb_${version}_$architecture.deb
 dpkg-deb --root-owner-group -Zxz "-z${LEVEL:-6}" --build "$root" "$package" >/dev/null
 rm -rf "$root"
-echo "$PWD/$package"
+echo "$package"

@@ -17,17 +17,10 @@ import subprocess
 import sys
 import time
 
+from clients import Clients, check, failures
+
 binary, unit_file, directory, cgroup = sys.argv[1:]
 state, manifests, pin = directory + "/state", directory + "/services", "/sys/fs/bpf/socklb"
-failed = False
-
-
-def check(name, good, detail=""):
-    global failed
-    print(("ok " if good else "FAIL ") + name, flush=True)
-    if not good:
-        failed = True
-        print("    " + str(detail).strip().replace("\n", "\n    "), flush=True)
 
 
 def read_unit():
@@ -102,111 +95,25 @@ class Run:
             return text.read()
 
 
-def service(name, address, port, protocol, backend, more=""):
-    endpoints = f"[{{addresses: [{backend}]}}]" if backend else "[]"
-    text = f"""apiVersion: v1
-kind: Service
-metadata: {{name: {name}}}
-spec:
-  clusterIP: {address}
-  ports: [{{port: {port}, protocol: {protocol}}}]
-{more}---
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: {name}-1, labels: {{kubernetes.io/service-name: {name}}}}}
-addressType: IPv4
-endpoints: {endpoints}
-ports: [{{name: "", port: {port}, protocol: {protocol}}}]
-"""
-    with open(f"{manifests}/.{name}", "w") as file:
-        file.write(text)
-    os.rename(f"{manifests}/.{name}", f"{manifests}/{name}.yaml")
-
-
 def socklb(*words):
     return subprocess.run([binary, *words, "--state", state], capture_output=True, text=True)
-
-
-CLIENT = """
-import errno, select, socket, sys
-out, held = sys.stdout, None
-for line in sys.stdin:
-    word, address, port = (line.split() + ["", ""])[:3]
-    try:
-        if word == "listen":
-            server = socket.create_server((address, int(port)))
-            answer = "listening"
-        elif word == "tcp":
-            with socket.create_connection((address, int(port)), timeout=3) as s:
-                answer = "connected"
-        elif word == "hold":
-            held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            held.connect((address, int(port)))
-            answer = "held"
-        elif word == "ended":
-            poll = select.poll(); poll.register(held, select.POLLIN)
-            poll.poll(3000)
-            answer = errno.errorcode.get(held.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), "alive")
-    except OSError as error:
-        answer = errno.errorcode.get(error.errno, str(error))
-    print(answer, flush=True)
-"""
-
-
-class Client:
-    """A process of another user, in another network namespace if `alone`."""
-
-    def __init__(self, address, alone):
-        setup = f"ip link set lo up; ip address add {address}/32 dev lo; " if alone else ""
-        words = ["bash", "-euc", setup + 'exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"',
-                 "bash", sys.executable, "-c", CLIENT]
-        self.process = subprocess.Popen(
-            (["unshare", "--net"] if alone else []) + words, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True,
-            preexec_fn=lambda: open(cgroup + "/cgroup.procs", "w").write("0"))
-
-    def ask(self, *words):
-        self.process.stdin.write(" ".join(map(str, words)) + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait(10)
 
 
 def main():
     os.makedirs(manifests)
     assert os.readlink("/proc/self/ns/net") != os.environ["PACKAGE_PARENT_NAMESPACE"]
-    manager, here, there = Manager(), Client("10.0.0.1", False), Client("10.9.0.1", True)
-    clients = {"10.0.0.1": here, "10.9.0.1": there}
-    for address, client in clients.items():
-        check(f"a backend at {address}", client.ask("listen", address, 8080) == "listening")
-    balancer = """  type: LoadBalancer
-  loadBalancerSourceRanges: [10.9.0.0/24]
-status: {loadBalancer: {ingress: [{ip: 203.0.113.9}]}}
-"""
-    service("web", "172.30.0.1", 8080, "TCP", "10.0.0.1")
-    service("far", "172.30.0.2", 8080, "TCP", "10.9.0.1", balancer)
-    service("dns", "172.30.0.3", 53, "UDP", "10.9.0.1")
+    manager, clients = Manager(), Clients(cgroup, manifests)
+    clients.describe()
 
     run = Run(manager, "first", watchdog=1_000_000)
     check("READY=1", manager.wait("READY=1", 30), run.messages)
     check("Type=notify, NotifyAccess=main",
           unit["Type"] == "notify" and manager.senders == {run.process.pid}, manager.senders)
-    check("served when it is ready", here.ask("tcp", "172.30.0.1", 8080) == "connected", run.messages)
+    check("served when it is ready", clients.served(), run.messages)
     check("STATUS= says what is followed", manager.wait("STATUS=3 files", 5), manager.lines)
     check("WATCHDOG=1 twice in the time that the manager gives", manager.wait("WATCHDOG=1", 2.2, 4),
           manager.lines)
-    answer = there.ask("tcp", "203.0.113.9", 8080)
-    check("source ranges: another user's address in another network namespace", answer == "connected",
-          answer + "\n" + run.messages)
-    answer = here.ask("tcp", "203.0.113.9", 8080)
-    check("source ranges: who is outside of them", answer == "EACCES", answer)
-    check("a connected UDP socket", there.ask("hold", "172.30.0.3", 53) == "held")
-    service("dns", "172.30.0.3", 53, "UDP", None)
-    answer = there.ask("ended")
-    check("is ended there when its backend goes", answer == "ECONNABORTED", answer + "\n" + run.messages)
+    clients.check_rights(lambda: run.messages)
 
     second = Run(manager, "second")
     code = second.code()
@@ -219,7 +126,7 @@ status: {loadBalancer: {ingress: [{ip: 203.0.113.9}]}}
     code = run.end()
     check("SIGTERM ends it with 0", code == 0, f"{code}: {run.messages}")
     check("STOPPING=1", manager.wait("STOPPING=1", 1), manager.lines)
-    check("served without it", here.ask("tcp", "172.30.0.1", 8080) == "connected")
+    check("served without it", clients.served())
 
     endpoints = socklb("dump", "counters").stdout
     manager.lines.clear()
@@ -230,7 +137,7 @@ status: {loadBalancer: {ingress: [{ip: 203.0.113.9}]}}
     code = run.end(signal.SIGKILL)
     check("killed: a failure, after which Restart= starts it anew",
           code == -9 and unit["Restart"] in ("on-failure", "always"), code)
-    check("served meanwhile", here.ask("tcp", "172.30.0.1", 8080) == "connected")
+    check("served meanwhile", clients.served())
     manager.lines.clear()
     run = Run(manager, "fourth")
     check("READY=1 after the kill", manager.wait("READY=1", 30), run.messages)
@@ -240,9 +147,8 @@ status: {loadBalancer: {ingress: [{ip: 203.0.113.9}]}}
     check("nothing was warned of", not re.search(r"^(warning|error)", "\n".join(
         open(f"{directory}/{name}.log").read() for name in ("first", "third")), re.M),
         "\n".join(open(f"{directory}/{name}.log").read() for name in ("first", "third")))
-    for client in clients.values():
-        client.end()
-    sys.exit(failed)
+    clients.end()
+    sys.exit(bool(failures))
 
 
 main()
