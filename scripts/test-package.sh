@@ -106,7 +106,7 @@ echo "== the package, beside systemd"
 		bash scripts/package/machine.sh "$work/machine" "$package" "$root/scripts/package"
 ) </dev/null >"$work/machine.log" 2>&1 &
 outer=$!
-inside() { nsenter -t "$systemd" -m -p -n -C -u -i -r --wd=/ "$@"; }
+inside() { nsenter -t "$systemd" -m -p -n -C -u -i -r "$@"; }
 state=none
 for ((i = 0; i < 100; i++)); do
 	sleep 0.1
@@ -119,6 +119,7 @@ if [ "$state" = running ]; then ok "systemd runs"; else bad "systemd runs: $stat
 if [ "$state" = running ]; then
 	inside timeout 200 python3 /opt/installed.py /opt/socklb.deb </dev/null || failed=1
 fi
-kill -KILL "$outer" 2>/dev/null || true
-wait "$outer" 2>/dev/null || true
+{
+	kill -KILL "$outer" && wait "$outer"
+} 2>/dev/null || true
 exit "$failed"
