@@ -25,9 +25,10 @@ check() {
 	if "$@" >"$work/out" 2>&1; then ok "$name"; else bad "$name"; fi
 }
 missing=
-for tool in systemd-analyze dpkg-deb lintian python3 xz; do
+for tool in systemd-analyze dpkg-deb lintian kubectl python3; do
 	command -v "$tool" >/dev/null || missing="$missing $tool"
 done
+python3 -c 'import yaml' 2>/dev/null || missing="$missing python3-yaml"
 if [ -n "$missing" ]; then
 	echo "missing:$missing; scripts/install-deps.sh --for test"
 	exit 77
@@ -85,23 +86,28 @@ if [ "$(id -u)" != 0 ] || [ -z "$mountpoint" ]; then
 fi
 export PACKAGE_PARENT_NAMESPACE
 PACKAGE_PARENT_NAMESPACE=$(readlink /proc/self/ns/net)
-for name in service machine; do
+for name in service container machine; do
 	mkdir "$mountpoint/socklb-$name-$$" "$work/$name"
 	cgroups+=("$mountpoint/socklb-$name-$$")
 done
 
+# sandbox SCRIPT ARGUMENT...: as pid 1 of namespaces without a way out, and with pins of its own.
+sandbox() {
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc bash -euc '
+		mount -t bpf bpf /sys/fs/bpf
+		ip link set lo up
+		ip address add 10.0.0.1/32 dev lo
+		exec timeout 120 python3 "$@"' bash "$@" </dev/null || failed=1
+}
 echo "== the unit's rights, and what it says to a service manager"
-# shellcheck disable=SC2016 # expanded by the inner shell
-setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc bash -euc '
-	mount -t bpf bpf /sys/fs/bpf
-	ip link set lo up
-	ip address add 10.0.0.1/32 dev lo
-	exec timeout 120 python3 "$@"' bash scripts/package/service.py \
-	"$binary" "$unit" "$work/service" "${cgroups[0]}" </dev/null || failed=1
+sandbox scripts/package/service.py "$binary" "$unit" "$work/service" "${cgroups[0]}"
+echo "== the container of the DaemonSet"
+sandbox scripts/package/container.py "$binary" "$work/deploy.yaml" "$work/container" "${cgroups[1]}"
 
 echo "== the package, beside systemd"
 (
-	echo 0 >"${cgroups[1]}/cgroup.procs"
+	echo 0 >"${cgroups[2]}/cgroup.procs"
 	exec setpriv --pdeathsig KILL unshare --cgroup --pid --fork --kill-child --mount --net --uts --ipc \
 		bash scripts/package/machine.sh "$work/machine" "$package" "$root/scripts/package"
 ) </dev/null >"$work/machine.log" 2>&1 &
