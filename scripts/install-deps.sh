@@ -4,17 +4,16 @@
 # Exits 77 when something is missing and this user may not install it.
 set -eu
 
-# Others than Debian offer a kubectl, too; two packages with one file cannot both be there.
-kubectl_package() { command -v kubectl >/dev/null || echo kubernetes-client; }
-
 packages_for() {
 	case $1 in
 	# What the Swift toolchain needs to link, and what socklb links in.
 	build) echo libbpf-dev libelf-dev zlib1g-dev libyaml-dev pkg-config linux-libc-dev libc6-dev \
 		libstdc++-12-dev binutils ;;
 	# busybox-static conflicts with busybox: vm-test.sh unpacks it instead of installing it.
-	test) echo iproute2 cpio qemu-system-x86 strace python3 dnsmasq-base bind9-dnsutils iptables nftables \
-		lintian systemd python3-yaml $(kubectl_package) ;;
+	# Others than Debian offer a kubectl, too; two packages with one file cannot both be there.
+	test) command -v kubectl >/dev/null || echo kubernetes-client
+		echo iproute2 cpio qemu-system-x86 strace python3 dnsmasq-base bind9-dnsutils iptables nftables \
+		lintian systemd python3-yaml ;;
 	# What backend.py and udp_client.py import is in python3-minimal.
 	demo) echo curl iproute2 netcat-openbsd python3-minimal ;;
 	bench) echo iproute2 iptables nftables strace time ;;

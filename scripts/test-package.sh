@@ -86,7 +86,7 @@ if [ "$(id -u)" != 0 ] || [ -z "$mountpoint" ]; then
 fi
 export PACKAGE_PARENT_NAMESPACE
 PACKAGE_PARENT_NAMESPACE=$(readlink /proc/self/ns/net)
-for name in service container machine; do
+for name in service container beside machine; do
 	mkdir "$mountpoint/socklb-$name-$$" "$work/$name"
 	cgroups+=("$mountpoint/socklb-$name-$$")
 done
@@ -104,10 +104,12 @@ echo "== the unit's rights, and what it says to a service manager"
 sandbox scripts/package/service.py "$binary" "$unit" "$work/service" "${cgroups[0]}"
 echo "== the container of the DaemonSet"
 sandbox scripts/package/container.py "$binary" "$work/deploy.yaml" "$work/container" "${cgroups[1]}"
+echo "== socklb beside the rules of kube-proxy"
+sandbox scripts/package/beside.py "$binary" "$work/beside" "${cgroups[2]}"
 
 echo "== the package, beside systemd"
 (
-	echo 0 >"${cgroups[2]}/cgroup.procs"
+	echo 0 >"${cgroups[3]}/cgroup.procs"
 	exec setpriv --pdeathsig KILL unshare --cgroup --pid --fork --kill-child --mount --net --uts --ipc \
 		bash scripts/package/machine.sh "$work/machine" "$package" "$root/scripts/package"
 ) </dev/null >"$work/machine.log" 2>&1 &

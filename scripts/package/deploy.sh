@@ -33,3 +33,31 @@ to=$(sed -n 's/^COPY .* //p' deploy/Containerfile)
 check "and starts it" grep -qx "ENTRYPOINT \[\"$to\"\]" deploy/Containerfile
 check "FROM scratch" grep -qx 'FROM scratch' deploy/Containerfile
 if readelf -lW "$binary" | grep -q INTERP; then bad "which needs a static binary"; else ok "a static binary"; fi
+
+# What keeps kube-proxy on: each rule once, and a Service that needs nothing.
+cat >"$work/cluster.json" <<'JSON'
+{"items": [
+{"kind": "Service", "metadata": {"name": "plain", "namespace": "a"}, "spec": {"clusterIP": "10.96.0.2", "ports": [{"port": 80}]}},
+{"kind": "Service", "metadata": {"name": "dns", "namespace": "a"}, "spec": {"clusterIP": "10.96.0.3", "ports": [{"port": 53, "protocol": "UDP"}]}},
+{"kind": "Service", "metadata": {"name": "node", "namespace": "a"}, "spec": {"type": "NodePort", "clusterIP": "10.96.0.4", "ports": [{"port": 80, "nodePort": 30080}]}},
+{"kind": "Service", "metadata": {"name": "balanced", "namespace": "a"}, "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.5", "ports": [{"port": 80}]}, "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}},
+{"kind": "Service", "metadata": {"name": "proxied", "namespace": "a"}, "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.6", "ports": [{"port": 80}]}, "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.2", "ipMode": "Proxy"}]}}},
+{"kind": "Service", "metadata": {"name": "outside", "namespace": "a"}, "spec": {"clusterIP": "10.96.0.7", "externalIPs": ["203.0.113.3"], "ports": [{"port": 80}]}},
+{"kind": "Service", "metadata": {"name": "signal", "namespace": "a"}, "spec": {"clusterIP": "10.96.0.8", "ports": [{"port": 80, "protocol": "SCTP"}]}},
+{"kind": "Service", "metadata": {"name": "others", "namespace": "a", "labels": {"service.kubernetes.io/service-proxy-name": "x"}}, "spec": {"clusterIP": "10.96.0.9", "externalIPs": ["203.0.113.4"], "ports": [{"port": 80}]}},
+{"kind": "Pod", "metadata": {"name": "kata", "namespace": "a"}, "spec": {"runtimeClassName": "kata"}},
+{"kind": "Pod", "metadata": {"name": "vm", "namespace": "a", "labels": {"kubevirt.io": "virt-launcher"}}, "spec": {}},
+{"kind": "Pod", "metadata": {"name": "done", "namespace": "a"}, "spec": {"runtimeClassName": "kata"}, "status": {"phase": "Succeeded"}},
+{"kind": "Node", "metadata": {"name": "w", "labels": {"kubernetes.io/os": "windows"}}}]}
+JSON
+status=0
+python3 deploy/needs_kube_proxy.py <"$work/cluster.json" >"$work/out" 2>/dev/null || status=$?
+stops=$(sed -n 's/^STOP  [A-Za-z]* \([^:]*\):.*/\1/p' "$work/out" | tr '\n' ' ')
+if [ "$status" = 1 ] && [ "$stops" = "a/node a/balanced a/outside a/signal a/kata a/vm w " ] \
+	&& grep -q '^note  Service a/dns: UDP' "$work/out"; then
+	ok "what needs kube-proxy is named"
+else
+	bad "what needs kube-proxy is named: $status, $stops"
+fi
+sed '/"plain"/!{/items/!d;}' "$work/cluster.json" | sed 's/,$/]}/' >"$work/plain.json"
+check "and what does not is not" python3 deploy/needs_kube_proxy.py <"$work/plain.json"
