@@ -80,6 +80,15 @@ def main():
     check("served while it is killed", wait(lambda: show("ActiveState") != "active") and clients.served())
     check("and started anew", wait(lambda: show("NRestarts") == "1" and show("ActiveState") == "active"),
           show("ActiveState") + messages())
+    with open("/etc/systemd/system/socklb.service.d/hurry.conf", "w") as file:
+        file.write("[Service]\nWatchdogSec=2s\nRestartSec=500ms\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", "socklb")
+    first = show("MainPID")
+    run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "socklb")
+    check("the watchdog ends one that hangs, and it is started anew", wait(lambda: (
+        show("MainPID") not in ("0", first) and show("ActiveState") == "active")) and clients.served(),
+          show("Result"))
     first = show("MainPID")
     code, said = dpkg("-i", package)
     check("an upgrade starts the new one", code == 0 and show("MainPID") != first
