@@ -118,6 +118,16 @@ def main():
     clients.check_rights(messages)
     check("nothing was warned of", not re.search(r'"(warning|error)"', messages()), messages())
     check("it is the node's bpffs", os.path.exists("/sys/fs/bpf/socklb/maps"))
+    # As `kubectl exec POD -- socklb doctor` would.
+    for words in ("doctor",), ("status",), ("explain", "172.30.0.1:8080"):
+        done = subprocess.run(
+            ["nsenter", "-t", str(process.pid), "-m", "-C", "-r", "/usr/bin/socklb", *words],
+            capture_output=True, text=True,
+            preexec_fn=lambda: open(cgroup + "/kubepods/container/cgroup.procs", "w").write("0"))
+        check(f"kubectl exec: socklb {words[0]}", done.returncode == 0, done.stdout + done.stderr)
+    done = subprocess.run([binary, "doctor", "--state", directory + "/state"], capture_output=True, text=True)
+    check("doctor by a binary on the node tries every hook",
+          done.returncode == 0 and "ok       canary" in done.stdout, done.stdout + done.stderr)
     process.send_signal(signal.SIGTERM)
     check("it ends with 0", process.wait(20) == 0, messages())
     check("served without it", clients.served())
