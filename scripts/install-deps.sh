@@ -13,7 +13,7 @@ packages_for() {
 	# Others than Debian offer a kubectl, too; two packages with one file cannot both be there.
 	test) command -v kubectl >/dev/null || echo kubernetes-client
 		echo iproute2 cpio qemu-system-x86 strace python3 dnsmasq-base bind9-dnsutils iptables nftables \
-		lintian systemd python3-yaml ;;
+		lintian systemd procps python3-yaml ;;
 	# What backend.py and udp_client.py import is in python3-minimal.
 	demo) echo curl iproute2 netcat-openbsd python3-minimal ;;
 	bench) echo iproute2 iptables nftables strace time ;;
