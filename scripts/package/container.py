@@ -139,6 +139,12 @@ def main():
     check("served after a kill", clients.served())
     done = subprocess.run([binary, "detach", "--state", directory + "/state"], capture_output=True, text=True)
     check("detach by a binary on the node", done.returncode == 0 and not clients.served(), done.stderr)
+    subprocess.run(["umount", "-l", "/sys/fs/bpf"], check=True)
+    process = start()
+    if process.poll() is None:
+        process.terminate()
+    check("without a bpffs on the node it starts nothing that would end with the container",
+          process.wait(20) == 69 and "on the machine itself" in messages(), messages())
     clients.end()
     for name in ("kubepods/container", "kubepods"):
         os.rmdir(f"{cgroup}/{name}")
