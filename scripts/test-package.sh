@@ -116,7 +116,7 @@ echo "== the package, beside systemd"
 outer=$!
 inside() { nsenter -t "$systemd" -m -p -n -C -u -i -r "$@"; }
 state=none
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 300; i++)); do
 	sleep 0.1
 	systemd=$(pgrep -P "$outer") || continue
 	state=$(inside systemctl is-system-running 2>/dev/null) || true
