@@ -9,6 +9,9 @@ SWIFT_BUILD := swift build -c release -j $(JOBS)
 BIN := .build/release
 MAN := .build/man
 COMPLETIONS := .build/completions
+# A manual has a date; that of the last commit makes the same bytes of the same source.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+MANUAL_DATE = $(shell date -u -d @$(SOURCE_DATE_EPOCH) +%F)
 
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man1
@@ -19,7 +22,7 @@ FISH_COMPLETION := $(SHARE)/fish/vendor_completions.d/socklb.fish
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build docs test test-unit test-kernel test-vm soak lint format demo bench \
-	bench-compare install uninstall clean
+	bench-compare deb install uninstall clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +39,7 @@ build: ## Build the static binary, the tests with it
 
 docs: $(MAN)/socklb.1 $(COMPLETIONS)/socklb.bash ## Man pages and shell completions
 
-test: build ## Every test; without root those that need none
+test: build docs ## Every test; without root those that need none
 	@scripts/test.sh
 
 test-unit: build ## The tests that need neither root nor a kernel of their own
@@ -84,6 +87,9 @@ BASE ?= HEAD~1
 bench-compare: build ## What the hooks cost here and in BASE; fails when it is more here (root)
 	@scripts/bench-compare.sh $(BASE)
 
+deb: build docs ## A Debian package in .build/deb
+	@scripts/make-deb.sh
+
 # These are rules for files, so that `sudo make install` after `make build docs` builds nothing:
 # root may have no Swift in its path.
 $(BIN)/socklb:
@@ -92,13 +98,15 @@ $(BIN)/socklb:
 $(MAN)/socklb.1: $(BIN)/socklb
 	$(SWIFT_BUILD) --product generate-manual
 	@rm -rf $(MAN) && mkdir -p $(MAN)
-	$(BIN)/generate-manual $(BIN)/socklb --multi-page --output-directory $(MAN)
+	$(BIN)/generate-manual $(BIN)/socklb --multi-page --date $(MANUAL_DATE) --output-directory $(MAN)
 	@rm -f $(MAN)/socklb.help.1
+	@sed -i -f scripts/package/manual.sed $(MAN)/*.1
 
 $(COMPLETIONS)/socklb.bash: $(BIN)/socklb
 	@mkdir -p $(COMPLETIONS)
 	@for shell in zsh fish bash; do \
-		$(BIN)/socklb --generate-completion-script $$shell >$(COMPLETIONS)/socklb.$$shell || exit 1; \
+		$(BIN)/socklb --generate-completion-script $$shell | sed '1{/^#!/d}' \
+			>$(COMPLETIONS)/socklb.$$shell || exit 1; \
 	done
 
 install: $(BIN)/socklb docs ## Install below DESTDIR/PREFIX, with man pages and completions

@@ -10,8 +10,10 @@ packages_for() {
 	build) echo libbpf-dev libelf-dev zlib1g-dev libyaml-dev pkg-config linux-libc-dev libc6-dev \
 		libstdc++-12-dev binutils ;;
 	# busybox-static conflicts with busybox: vm-test.sh unpacks it instead of installing it.
-	test) echo iproute2 cpio qemu-system-x86 strace python3 dnsmasq-base bind9-dnsutils iptables nftables \
-		openssl ;;
+	# Others than Debian offer a kubectl, too; two packages with one file cannot both be there.
+	test) command -v kubectl >/dev/null || echo kubernetes-client
+		echo iproute2 cpio qemu-system-x86 strace python3 dnsmasq-base bind9-dnsutils iptables nftables \
+		lintian systemd procps python3-yaml openssl ;;
 	# What backend.py and udp_client.py import is in python3-minimal.
 	demo) echo curl iproute2 netcat-openbsd python3-minimal ;;
 	bench) echo iproute2 iptables nftables strace time ;;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs the stages of the tests on what is already built, all of them even if one fails.
-# usage: test.sh [unit|cli|input|static|examples|demo|debugging|kernel|vm]...              (default: all)
+# usage: test.sh [unit|cli|input|static|examples|package|demo|debugging|kernel|vm]...      (default: all)
 #
 # A stage that cannot run here (no root, no network) is left out and named at the end. With
 # CI=true or KERNEL_TESTS=1 leaving one out, or skipping a kernel test, is a failure.
@@ -102,14 +102,14 @@ vm() {
 	done
 }
 
-[ $# -gt 0 ] || set -- unit cli input static examples demo debugging kernel vm
+[ $# -gt 0 ] || set -- unit cli input static examples package demo debugging kernel vm
 # Without root these name what is missing; what can run without it runs.
-case " $* " in *" cli "* | *" kernel "* | *" vm "*) scripts/install-deps.sh --for test || true ;; esac
+case " $* " in *" cli "* | *" package "* | *" kernel "* | *" vm "*) scripts/install-deps.sh --for test || true ;; esac
 case " $* " in *" demo "* | *" debugging "*) scripts/install-deps.sh --for demo || true ;; esac
 for name in "$@"; do
 	case $name in
 	unit | kernel | vm) $name ;;
-	cli | input | static | examples | demo | debugging) checks "$name" ;;
+	cli | input | static | examples | package | demo | debugging) checks "$name" ;;
 	*) sed -n '3s/^# //p' "$0" >&2; exit 64 ;;
 	esac
 done

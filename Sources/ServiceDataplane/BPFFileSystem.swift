@@ -16,6 +16,14 @@ enum BPFFileSystem {
           remedy: "socklb needs bpffs (CONFIG_BPF_SYSCALL, Linux 4.4 or newer): mount sysfs at "
             + "/sys, or name a directory on another bpffs with --pin")
       }
+      // In a container with the host's pid namespace: all pins would end with the container.
+      if let own = Files.inode("/proc/self/ns/mnt"), let first = Files.inode("/proc/1/ns/mnt"),
+        own != first
+      {
+        throw .unsupported(
+          "\(standard) is not a bpffs, and one mounted here would end with this mount namespace",
+          remedy: "run `mount -t bpf bpf \(standard)` on the machine itself")
+      }
       if let errno = Files.mountBPF(at: standard) {
         throw .system(
           "mounting bpffs at \(standard)", errno: errno,
