@@ -141,14 +141,18 @@ import Testing
     #expect(await eventually { server.openCount == 0 })
   }
 
-  @Test func aReaderThatStandsStillHoldsTheServerUp() async throws {
+  @Test(arguments: ["http", "https"])
+  func aReaderThatStandsStillHoldsTheServerUp(_ scheme: String) async throws {
     let sent = Counter()
-    let server = try await TestServer { _ in
+    let context = try Authority.shared.get().context(Authority.server.get())
+    let server = try await TestServer(tls: scheme == "https" ? TLSChoice { context } : nil) { _ in
       let part: [Step] = [.bytes(1_000_000), .until { sent.add(1) > 0 }]
       return [.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")]
         + (0..<100).flatMap { _ in part }
     }
-    try await withClient(configuration(server.url())) { (client) async throws in
+    let configuration = try configuration(
+      server.url(scheme), cluster: "insecure-skip-tls-verify: true")
+    try await withClient(configuration) { (client) async throws in
       let answer = try await client.send(ClusterRequest("/"))
       try await Task.sleep(for: .milliseconds(500))
       // What the sockets of both sides take is not in this client's hands.
