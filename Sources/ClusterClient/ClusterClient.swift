@@ -8,7 +8,10 @@ import Synchronization
 ///
 /// It has one thread for all connections; the system's name lookup and credential plugins have threads of their
 /// own. These inherit the signal mask of the thread that makes the client: a process that takes its signals with
-/// signalfd or sigwait blocks them before.
+/// signalfd or sigwait blocks them before. SIGPIPE is ignored from then on, and names of hosts are looked up in
+/// /etc/hosts and by DNS only.
+///
+/// It has to be shut down before it is given up.
 ///
 /// A request goes to the server that worked last. When there is no connection to it, the others are tried at once, in
 /// their order. Errors and log lines never hold tokens, passwords or keys.
@@ -138,7 +141,8 @@ public final class ClusterClient: Sendable {
         switch await connection.exchange(order) {
         case .success(let answer): return response(answer, way.server)
         // The server closed it while nobody used it, and has seen nothing of this.
-        case .failure(let failure) where failure.isUnused && request.isRepeatable: continue
+        case .failure(let failure)
+        where failure.isUnsent || failure.isUnused && request.isRepeatable: continue
         case .failure(let failure): throw failed(failure, index)
         }
       }

@@ -267,7 +267,7 @@ import Testing
       #expect(
         await client.failure()?.description.hasSuffix(
           "had not ended after 1 s and was killed: begun") == true)
-      #expect(ContinuousClock.now - start < .seconds(5))
+      #expect(ContinuousClock.now - start < .seconds(60))
     }
     let child = Int32(folder.read("child")?.trimmingCharacters(in: .newlines) ?? "") ?? -1
     #expect(child > 0)
@@ -283,13 +283,13 @@ import Testing
     let folder = try Folder()
     _ = try folder.script(
       "plugin",
-      #"sleep 20 & echo $! >"$(dirname "$0")/child"; echo '\#(credential(#"{"token":"t"}"#))'"#)
+      #"sleep 300 & echo $! >"$(dirname "$0")/child"; echo '\#(credential(#"{"token":"t"}"#))'"#)
     let configuration = try configuration(server.url(), user: plugin(""), in: folder)
     let start = ContinuousClock.now
     try await withClient(configuration) { (client) async throws in
       #expect(try await client.text() == "x")
     }
-    #expect(ContinuousClock.now - start < .seconds(10))
+    #expect(ContinuousClock.now - start < .seconds(60))
     if let child = Int32(folder.read("child")?.trimmingCharacters(in: .newlines) ?? "") {
       kill(child, SIGKILL)
     }

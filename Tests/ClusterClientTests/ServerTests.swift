@@ -1,4 +1,5 @@
 import ClusterClient
+import Foundation
 import NIOCore
 import NIOPosix
 import Testing
@@ -77,10 +78,12 @@ import Testing
 
   @Test func aNameHasSeveralAddresses() async throws {
     // localhost may be ::1 as well as 127.0.0.1, and only one of them listens.
-    for host in ["127.0.0.1", "::1"] {
-      guard let server = try? await TestServer(host: host, { _ in [response("x")] }) else {
-        continue
-      }
+    let hosts = try String(contentsOfFile: "/etc/hosts", encoding: .utf8)
+    let hasBoth = hosts.split(separator: "\n").contains {
+      $0.hasPrefix("::1") && $0.split(whereSeparator: \.isWhitespace).contains("localhost")
+    }
+    for host in hasBoth ? ["127.0.0.1", "::1"] : ["127.0.0.1"] {
+      let server = try await TestServer(host: host) { _ in [response("x")] }
       try await withClient(configuration(server.url(host: "localhost"))) { (client) async throws in
         #expect(try await client.text() == "x")
       }

@@ -1,8 +1,8 @@
 /// A moment as RFC 3339 writes it.
-enum Timestamp {
+package enum Timestamp {
   /// Seconds since 1970 of `2026-11-22T18:00:00Z`, also with a fraction, which is left out, and with an
   /// offset like `+01:00`; nil for anything else.
-  static func seconds(of text: String) -> Int64? {
+  package static func seconds(of text: String) -> Int64? {
     var rest = Array(text.utf8)[...]
     func number(_ digits: Int) -> Int64? {
       guard rest.count >= digits, rest.prefix(digits).allSatisfy(isDigit) else { return nil }

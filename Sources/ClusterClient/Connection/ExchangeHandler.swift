@@ -61,7 +61,8 @@ final class ExchangeHandler: ChannelInboundHandler {
       reply(
         .failure(
           ExchangeFailure(
-            error ?? .connectionLost(server, .head, "closed by the server"), isUnused: true)))
+            error ?? .connectionLost(server, .head, "closed by the server"), isUnused: true,
+            isUnsent: true)))
       return
     }
     limits = request.limits
@@ -200,10 +201,13 @@ struct ExchangeFailure: Error {
   var error: ClusterError
   /// The server has closed a kept connection, most likely without having seen the request.
   var isUnused: Bool
+  /// Surely so.
+  var isUnsent: Bool
 
-  init(_ error: ClusterError, isUnused: Bool) {
+  init(_ error: ClusterError, isUnused: Bool, isUnsent: Bool = false) {
     self.error = error
     self.isUnused = isUnused
+    self.isUnsent = isUnsent
   }
 }
 

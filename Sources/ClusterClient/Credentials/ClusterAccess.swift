@@ -30,7 +30,9 @@ actor ClusterAccess {
   private var stamps: [FileStamp?] = []
   private var contexts: TLSContexts?
   private var generation = 1
-  private var complaint: String?
+  /// What was logged, so that it is not logged with each request.
+  private var tokenComplaint: String?
+  private var tlsComplaint: String?
 
   init(_ configuration: ClusterConfiguration, _ runner: PluginRunner, log: Logger) {
     self.configuration = configuration
@@ -47,7 +49,7 @@ actor ClusterAccess {
     }
     if let error = loadTLS() { return .failure(error) }
     guard configuration.credentials.tokenFile == nil || token != nil else {
-      return .failure(.credentials(complaint ?? "there is no token"))
+      return .failure(.credentials(tokenComplaint ?? "there is no token"))
     }
     return .success(
       Snapshot(
@@ -122,7 +124,7 @@ actor ClusterAccess {
     }
     switch text {
     case .success(let text):
-      complaint = nil
+      tokenComplaint = nil
       guard token?.value != text else { return }
       if token != nil { log.info("the token in \(path) has changed") }
       token = Secret(text)
@@ -130,10 +132,10 @@ actor ClusterAccess {
     case .failure(let error):
       // What the kubeconfig itself has is as good as a token that was read once.
       if token == nil, let given = configuration.credentials.token { token = given }
-      if complaint != error.description {
+      if tokenComplaint != error.description {
         log.warning("\(error); the one that was read before is used")
       }
-      complaint = error.description
+      tokenComplaint = error.description
     }
   }
 
@@ -200,11 +202,12 @@ actor ClusterAccess {
       }
       material = new
       self.stamps = stamps
+      tlsComplaint = nil
       return nil
     } catch {
       guard contexts != nil else { return error }
-      if complaint != error.description { log.warning("\(error); those read before are used") }
-      complaint = error.description
+      if tlsComplaint != error.description { log.warning("\(error); those read before are used") }
+      tlsComplaint = error.description
       return nil
     }
   }

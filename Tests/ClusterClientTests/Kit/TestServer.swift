@@ -48,7 +48,8 @@ struct HandlerChoice: Sendable {
   var make: @Sendable () -> any ChannelHandler
 }
 
-/// A server on loopback that says byte for byte what a test tells it to.
+/// A server on loopback that says byte for byte what a test tells it to. It stays until `stop`, or as long as the
+/// process: a test may need no more of it than its port.
 final class TestServer: Sendable {
   typealias Script = @Sendable (Received) -> [Step]
 
@@ -103,11 +104,6 @@ final class TestServer: Sendable {
   func stop() async {
     try? await channel.close()
     for channel in shared.channels.withLock({ $0 }) { try? await channel.close() }
-  }
-
-  deinit {
-    channel.close(promise: nil)
-    for channel in shared.channels.withLock({ $0 }) { channel.close(promise: nil) }
   }
 
   func url(_ scheme: String = "http", host: String = "127.0.0.1") -> String {
