@@ -25,7 +25,7 @@ public struct Access: Sendable {
     }
   }
 
-  /// Bearer tokens. Those not among them are refused, also while others come by certificate.
+  /// Bearer tokens. Those not among them are refused.
   public var tokens: [String: User] = [:]
   /// Passwords by user name.
   public var passwords: [String: String] = [:]
@@ -47,6 +47,8 @@ public struct Access: Sendable {
   static let anonymous = User("system:anonymous", groups: ["system:unauthenticated"])
 
   func user(_ request: Request, certificate: User?) throws(APIStatus) -> User {
+    // The certificate counts before the header: a wrong token beside a good one is not looked at.
+    if let certificate, acceptsCertificates { return certificate }
     if let header = request.headers["authorization"] {
       let words = header.split(separator: " ", maxSplits: 1)
       if words.count == 2, words[0].lowercased() == "bearer" {
@@ -62,7 +64,6 @@ public struct Access: Sendable {
         if !isOpen { throw .unauthorized() }
       }
     }
-    if let certificate, acceptsCertificates { return certificate }
     if isOpen { return User("admin", groups: ["system:masters"]) }
     guard allowsAnonymous else { throw .unauthorized() }
     return Self.anonymous

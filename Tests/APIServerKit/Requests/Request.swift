@@ -44,6 +44,9 @@ public struct Request: Sendable {
     locate()
   }
 
+  /// The path of the group and its version.
+  private(set) var groupPath = ""
+
   var isWatch: Bool { verb == "watch" }
 
   /// Finds the resource that the path is about.
@@ -53,9 +56,11 @@ public struct Request: Sendable {
     let version: String
     if steps.first == "api", steps.count >= 2 {
       (group, version) = ("", steps[1])
+      groupPath = "/api/\(version)"
       steps.removeFirst(2)
     } else if steps.first == "apis", steps.count >= 3 {
       (group, version) = (steps[1], steps[2])
+      groupPath = "/apis/\(group)/\(version)"
       steps.removeFirst(3)
     } else {
       return

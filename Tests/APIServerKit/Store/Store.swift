@@ -180,8 +180,8 @@ final class Store: @unchecked Sendable {
       table.apply(Change(kind: .deleted, object: last, previous: old))
       return last
     }
-    if let old, let oldTree, admission.isSame(tree, oldTree) { return old }
     tree = admission.finished(tree, old: oldTree, table.resource, manager)
+    if let old, let oldTree, admission.isSame(tree, oldTree) { return old }
     revision += 1
     let object = StoredObject(tree, of: table.resource, resourceVersion: revision)
     table.apply(Change(kind: old == nil ? .added : .modified, object: object, previous: old))

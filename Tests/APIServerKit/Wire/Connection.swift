@@ -130,7 +130,9 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
       case .json(let status, let bytes): send(status, [bytes])
       case .pieces(let pieces): send(200, pieces)
       case .text(let status, let text):
-        send(status, [Array(text.utf8)], type: "text/plain; charset=utf-8")
+        send(
+          status, [Array(text.utf8)], type: "text/plain; charset=utf-8",
+          headers: [("X-Content-Type-Options", "nosniff")])
       case .bytes(let bytes, let type): send(200, [bytes], type: type)
       case .later(let seconds, let status):
         channel.eventLoop.scheduleTask(in: .milliseconds(Int64(seconds * 1000))) {
