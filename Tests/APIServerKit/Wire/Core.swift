@@ -13,6 +13,7 @@ final class Core: @unchecked Sendable {
   let expiresByStatus: NIOLockedValueBox<Bool>
   let isReady = NIOLockedValueBox(true)
   private let log = NIOLockedValueBox<[Request]>([])
+  private let variants = NIOLockedValueBox(0)
   private let counts = NIOLockedValueBox((requests: 0, events: 0))
   /// Only on the event loop.
   var connections: [Int: Connection] = [:]
@@ -59,6 +60,14 @@ final class Core: @unchecked Sendable {
     counts.withLockedValue {
       $0.requests += 1
       return $0.requests
+    }
+  }
+
+  /// Another number each time.
+  func nextVariant() -> Int {
+    variants.withLockedValue {
+      $0 += 1
+      return $0
     }
   }
 
