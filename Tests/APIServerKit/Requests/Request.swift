@@ -84,13 +84,25 @@ public struct Request: Sendable {
     let wantsWatch = !["false", "0"].contains(query["watch"]?.lowercased() ?? "false")
     switch method {
     case "GET", "HEAD":
-      verb = isOldWatch || wantsWatch ? "watch" : name.isEmpty ? "list" : "get"
+      // With a name in the path `watch` does not count.
+      verb = isOldWatch ? "watch" : !name.isEmpty ? "get" : wantsWatch ? "watch" : "list"
+      if name.isEmpty { name = nameInSelector ?? "" }
     case "POST": verb = "create"
     case "PUT": verb = "update"
     case "PATCH": verb = "patch"
     case "DELETE": verb = name.isEmpty ? "deletecollection" : "delete"
     default: break
     }
+  }
+
+  /// Who may only see one object may list and watch with a selector for its name.
+  private var nameInSelector: String? {
+    for part in (fieldSelector ?? "").split(separator: ",") {
+      for mark in ["metadata.name==", "metadata.name="] where part.hasPrefix(mark) {
+        return String(part.dropFirst(mark.count))
+      }
+    }
+    return nil
   }
 
   private static func query(_ text: Substring) -> [String: String] {

@@ -58,7 +58,8 @@ final class Store: @unchecked Sendable {
     switch query.wanted {
     case .latest: return View(objects: table.inOrder(), revision: revision)
     case .any:
-      let seen = frozen ?? revision
+      // The cache knows of no other resources' changes.
+      let seen = frozen ?? table.seen
       return View(objects: table.inOrder(at: seen) ?? table.inOrder(), revision: seen)
     case .notOlderThan(let asked):
       let seen = frozen ?? revision

@@ -112,8 +112,9 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
       return
     case .cut(let bytes, let byReset): cutAfter = (bytes, byReset)
     case .slow(let rate): bytesPerSecond = rate
-    case .page(let status, let text):
-      return send(status, [Array(text.utf8)], type: "text/html; charset=utf-8")
+    case .page(let status, let text, let type, let seconds):
+      let headers = seconds.map { [("Retry-After", String($0))] } ?? []
+      return send(status, [Array(text.utf8)], type: type, headers: headers)
     case .garbage: return send(200, [Array("{\"kind\":\"ServiceList\",\"items\":[{]".utf8)])
     default: break
     }
