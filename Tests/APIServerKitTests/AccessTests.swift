@@ -23,6 +23,9 @@ struct AccessTests {
         == "services is forbidden: User \"system:anonymous\" cannot list resource \"services\" "
         + "in API group \"\" at the cluster scope")
     #expect(try place.get("/healthz").status == 200)
+    #expect(try place.get("/api").status == 403)
+    #expect(try place.get("/api", headers: Self.header("good")).status == 200)
+    #expect(try place.get("/metrics", headers: Self.header("good")).status == 403)
     place.server.access = Access(tokens: ["new": .init("alice")])
     #expect(try place.get(Place.services, headers: Self.header("good")).status == 401)
     #expect(try place.get(Place.services, headers: Self.header("new")).status == 200)
@@ -81,6 +84,15 @@ struct AccessTests {
     tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: client.key, format: .pem))
     #expect(try status(tls) == 200)
     #expect(server.requests.last?.user == "alice")
+
+    // TLS that is cut off, with and without a goodbye.
+    for (fault, isClean) in [(Fault.close, true), (.cut(after: 10, byReset: false), false)] {
+      server.fail(with: fault)
+      let client = try RawClient(server, tls: tls)
+      client.send("GET", Place.services)
+      #expect(try client.answer() == nil)
+      #expect((client.error == nil) == isClean)
+    }
 
     // Another authority: the client refuses.
     let others = directory + "/others"

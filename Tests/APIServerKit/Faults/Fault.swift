@@ -10,7 +10,7 @@ public enum Fault: Sendable {
   case silence
   /// So many seconds pass first.
   case delay(Double)
-  /// The connection ends after so many bytes, in the middle of a chunk.
+  /// The connection ends after so many bytes, in the middle of a chunk; with TLS without a goodbye.
   case cut(after: Int, byReset: Bool)
   /// No more than so many bytes a second are sent.
   case slow(bytesPerSecond: Int)

@@ -60,7 +60,7 @@ public struct APIStatus: Error, Sendable {
     APIStatus(
       415, "UnsupportedMediaType",
       "the body of the request was in an unknown format - accepted media types include: "
-        + "application/json, application/yaml, application/vnd.kubernetes.protobuf")
+        + "application/json (this is a test server)")
   }
 
   static func alreadyExists(_ resource: APIResource, _ name: String) -> APIStatus {

@@ -74,10 +74,14 @@ public struct Access: Sendable {
     if request.resource.isEmpty {
       let open = ["/healthz", "/livez", "/readyz", "/version"]
       if open.contains(where: { request.path == $0 || request.path.hasPrefix($0 + "/") }) { return }
-      guard user == Self.anonymous else { return }
+      let discovery = ["/api", "/apis", "/openapi"]
+      let isDiscovery = discovery.contains {
+        request.path == $0 || request.path.hasPrefix($0 + "/")
+      }
+      if isDiscovery, user != Self.anonymous { return }
       throw APIStatus(
         403, "Forbidden",
-        "forbidden: User \"\(user.name)\" cannot \(request.verb) path \"\(request.path)\"",
+        "forbidden: User \"\(user.name)\" cannot \(request.method.lowercased()) path \"\(request.path)\"",
         details: [:])
     }
     guard user != Self.anonymous || rules != nil else { throw Self.forbidden(request, user) }
@@ -96,9 +100,8 @@ public struct Access: Sendable {
     let group = request.index.map { APIResource.all[$0].group } ?? ""
     let qualified = group.isEmpty ? request.resource : "\(request.resource).\(group)"
     let name = request.name.isEmpty ? "" : " \"\(request.name)\""
-    let isNamespaced = request.index.map { APIResource.all[$0].isNamespaced } ?? true
     let scope =
-      request.namespace.isEmpty || !isNamespaced
+      request.namespace.isEmpty
       ? "at the cluster scope" : "in the namespace \"\(request.namespace)\""
     let what =
       request.subresource.isEmpty ? request.resource : "\(request.resource)/\(request.subresource)"

@@ -103,7 +103,7 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
   private func start(_ request: Request, fault: Fault?) {
     switch fault {
     case .reset: return reset()
-    case .close: return channel.close(promise: nil)
+    case .close: return close()
     case .silence: isMute = true
     case .delay(let seconds):
       channel.eventLoop.scheduleTask(in: .milliseconds(Int64(seconds * 1000))) {
@@ -249,7 +249,7 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
       answerNext()
     } else {
       // After what is written.
-      channel.writeAndFlush(ByteBuffer()).whenComplete { _ in self.channel.close(promise: nil) }
+      channel.writeAndFlush(ByteBuffer()).whenComplete { _ in self.close() }
     }
   }
 
@@ -265,7 +265,7 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
       }
       put(buffer.readSlice(length: max(0, cut.bytes)) ?? ByteBuffer())
       isMute = true
-      return cut.byReset ? resetSoon() : channel.close(promise: nil)
+      return endSoon(byReset: cut.byReset)
     }
     put(buffer)
   }
@@ -295,8 +295,10 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
   // MARK: Ends
 
   /// What was written is given a moment to arrive: a reset discards what is on the way.
-  private func resetSoon() {
-    channel.eventLoop.scheduleTask(in: .milliseconds(20)) { self.reset() }
+  private func endSoon(byReset: Bool) {
+    channel.eventLoop.scheduleTask(in: .milliseconds(20)) {
+      if byReset { self.reset() } else { self.closeTransport() }
+    }
   }
 
   /// RST instead of FIN.
@@ -316,7 +318,14 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
     }
   }
 
-  func close() { channel.close(promise: nil) }
+  /// FIN; with TLS after a goodbye, whose answer is not waited for.
+  func close() {
+    isMute = true
+    channel.close(promise: nil)
+    channel.eventLoop.scheduleTask(in: .milliseconds(50)) {
+      if self.channel.isActive { self.closeTransport() }
+    }
+  }
   func mute() { isMute = true }
   func throttle(_ rate: Int?) { bytesPerSecond = rate }
 
@@ -324,6 +333,6 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
   func abort(byReset: Bool) {
     stream?.stop()
     stream = nil
-    if byReset { resetSoon() } else { channel.close(promise: nil) }
+    endSoon(byReset: byReset)
   }
 }
