@@ -123,8 +123,16 @@ let package = Package(
       ],
       path: "Tests/APIServerKit"),
     .executableTarget(
-      name: "socklb-test-apiserver", dependencies: ["APIServerKit"], path: "Tests/APIServer"),
-    .testTarget(name: "APIServerKitTests", dependencies: ["APIServerKit"]),
+      name: "socklb-test-apiserver", dependencies: ["APIServerKit"], path: "Tests/APIServer",
+      linkerSettings: staticExecutable),
+    .testTarget(
+      name: "APIServerKitTests",
+      dependencies: [
+        "APIServerKit", .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     // The same BPF programs with waits between their reads.
     .target(
       name: "BPFTestObject", dependencies: ["BPFObject"], path: "Tests/BPFTestObject",

@@ -5,8 +5,21 @@ extension APIServer {
     core.faults.add(match, fault, times)
   }
 
-  /// No fault that was set for requests and events is left.
-  public func clearFaults() { core.faults.clear() }
+  /// No fault that was set for requests, events and watches is left.
+  public func clearFaults() {
+    core.faults.clear()
+    core.disturbance.withLockedValue { $0 = nil }
+  }
+
+  /// Every so often something happens to one of the watches that run, by chance.
+  public func disturbWatchesRandomly(
+    seed: UInt64, everyMilliseconds period: Int, with faults: [StreamFault]
+  ) {
+    core.disturbance.withLockedValue {
+      $0 = Disturbance(generator: SeededGenerator(seed: seed), period: period, faults: faults)
+    }
+    core.disturb()
+  }
 
   /// Requests fail by chance.
   /// - Parameter rate: of how many, 0 to 1.

@@ -15,8 +15,7 @@ extension APIServer {
 
   /// Writes the slice of such a Service anew, with one other endpoint each time.
   public func putSlice(_ number: Int, endpoints: Int) throws {
-    let resourceVersion = Int(revision % 200)
-    try put(Self.slice(number, endpoints: endpoints, variant: resourceVersion))
+    try put(Self.slice(number, endpoints: endpoints, variant: core.nextVariant()))
   }
 
   public static func service(_ number: Int) -> JSON {
@@ -39,12 +38,14 @@ extension APIServer {
     ])
   }
 
+  /// - Parameter variant: makes the first endpoint another one.
   public static func slice(_ number: Int, endpoints: Int, variant: Int = 0) -> JSON {
     let list = (0..<endpoints).map { index -> JSON in
       let pod = number * endpoints + index
-      let last = index == 0 ? 1 + variant : 1 + pod % 250
+      let place = index == 0 ? variant : pod
+      let first = index == 0 ? 250 + place / 62500 % 5 : place / 62500 % 250
       return .members([
-        "addresses": [.string("10.\(pod / 62500 % 250).\(pod / 250 % 250).\(last)")],
+        "addresses": [.string("10.\(first).\(place / 250 % 250).\(1 + place % 250)")],
         "conditions": .members(["ready": true, "serving": true, "terminating": false]),
         "targetRef": .members([
           "kind": "Pod", "namespace": .string("load-\(number % 10)"),

@@ -20,7 +20,6 @@ extension APIServer {
     public var secondsForLargeVersions = 3.0
     /// Answers 406 to those that do not accept JSON.
     public var isStrictAboutAccept = true
-    /// Threads that serve; all of one server's connections are on one.
     var acceptsCertificates: Bool { tls?.clientCA != nil }
 
     public init() {}

@@ -5,7 +5,9 @@ import Testing
 
 @Suite("access")
 struct AccessTests {
-  static func header(_ token: String) -> [(String, String)] { [("Authorization", "Bearer \(token)")] }
+  static func header(_ token: String) -> [(String, String)] {
+    [("Authorization", "Bearer \(token)")]
+  }
 
   @Test("tokens are accepted while they are among those known")
   func tokens() throws {
@@ -21,6 +23,9 @@ struct AccessTests {
         == "services is forbidden: User \"system:anonymous\" cannot list resource \"services\" "
         + "in API group \"\" at the cluster scope")
     #expect(try place.get("/healthz").status == 200)
+    #expect(try place.get("/api").status == 403)
+    #expect(try place.get("/api", headers: Self.header("good")).status == 200)
+    #expect(try place.get("/metrics", headers: Self.header("good")).status == 403)
     place.server.access = Access(tokens: ["new": .init("alice")])
     #expect(try place.get(Place.services, headers: Self.header("good")).status == 401)
     #expect(try place.get(Place.services, headers: Self.header("new")).status == 200)
@@ -34,14 +39,19 @@ struct AccessTests {
       tokens: ["t": .init("alice", groups: ["nodes"])],
       rules: [
         .init(who: "nodes", verbs: ["list", "watch"], resources: ["services"]),
-        .init(who: "alice", verbs: ["get"], resources: ["nodes"], names: ["node-1"]),
+        .init(who: "alice", verbs: ["get", "list"], resources: ["nodes"], names: ["node-1"]),
       ])
     #expect(try place.get(Place.services, headers: Self.header("t")).status == 200)
     #expect(try place.get(Place.slices, headers: Self.header("t")).status == 403)
     #expect(try place.get("/api/v1/nodes/node-1", headers: Self.header("t")).status == 404)
     let other = try place.get("/api/v1/nodes/node-2", headers: Self.header("t"))
     #expect(other.status == 403)
-    #expect(other.body.message.hasPrefix("nodes \"node-2\" is forbidden: User \"alice\" cannot get"))
+    let text = "nodes \"node-2\" is forbidden: User \"alice\" cannot get resource \"nodes\""
+    #expect(other.body.message.hasPrefix(text))
+    // One object may be listed with a selector for its name.
+    let nodes = "/api/v1/nodes?fieldSelector=metadata.name%3Dnode-"
+    #expect(try place.get(nodes + "1", headers: Self.header("t")).status == 200)
+    #expect(try place.get(nodes + "2", headers: Self.header("t")).status == 403)
   }
 
   @Test("TLS: the server's certificate is of the CA, and clients' certificates say who they are")
@@ -74,6 +84,15 @@ struct AccessTests {
     tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: client.key, format: .pem))
     #expect(try status(tls) == 200)
     #expect(server.requests.last?.user == "alice")
+
+    // TLS that is cut off, with and without a goodbye.
+    for (fault, isClean) in [(Fault.close, true), (.cut(after: 10, byReset: false), false)] {
+      server.fail(with: fault)
+      let client = try RawClient(server, tls: tls)
+      client.send("GET", Place.services)
+      #expect(try client.answer() == nil)
+      #expect((client.error == nil) == isClean)
+    }
 
     // Another authority: the client refuses.
     let others = directory + "/others"

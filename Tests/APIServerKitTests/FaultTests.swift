@@ -11,6 +11,7 @@ struct FaultTests {
     place.client.send("GET", Place.services)
     let answer = try #require(try place.client.answer())
     #expect(answer.status == 429 && answer.headers["retry-after"] == "7")
+    #expect(answer.text == "Too many requests, please try again later.\n")
     #expect(try place.get(Place.services).status == 429)
     #expect(try place.get(Place.services).status == 200)
     for (fault, status) in [
@@ -129,7 +130,11 @@ struct FaultTests {
     while seen["s0"] != place.server.revision || seen.values.max() != place.server.revision {
       let object = try #require(try watch.event()).object
       #expect(object.version >= seen[object.name] ?? 0)
-      if object.version == seen[object.name] { twice += 1 } else if object.version < last { late += 1 }
+      if object.version == seen[object.name] {
+        twice += 1
+      } else if object.version < last {
+        late += 1
+      }
       last = object.version
       seen[object.name] = object.version
     }
@@ -146,6 +151,22 @@ struct FaultTests {
     let first = try statuses()
     #expect(try statuses() == first)
     #expect(Set(first) == [200, 500, 503])
+  }
+
+  @Test("watches are disturbed by chance until told otherwise")
+  func disturbedWatches() throws {
+    let place = try Place()
+    let start = try place.put("a")
+    place.server.disturbWatchesRandomly(
+      seed: 1, everyMilliseconds: 20, with: [.end, .unknownType, .expired])
+    var ends = 0
+    while ends < 10 {
+      let watch = try place.watch("resourceVersion=\(start)")
+      while let event = try watch.event() { #expect(["RENAMED", "ERROR"].contains(event.type)) }
+      ends += 1
+    }
+    place.server.clearFaults()
+    #expect(try place.watch("resourceVersion=\(start)").isQuiet())
   }
 
   @Test("a restored backup takes objects and versions back")

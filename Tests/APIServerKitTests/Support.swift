@@ -71,7 +71,7 @@ final class Place {
 }
 
 extension JSON {
-  var names: [String] { (self["items"]?.array ?? []).map { $0.at("metadata", "name")?.string ?? "" } }
+  var names: [String] { (self["items"]?.array ?? []).map(\.name) }
   var name: String { at("metadata", "name")?.string ?? "" }
   var version: UInt64 { UInt64(at("metadata", "resourceVersion")?.string ?? "") ?? 0 }
   var message: String { self["message"]?.string ?? "" }

@@ -3,14 +3,14 @@ public enum Fault: Sendable {
   /// A Status instead of what was asked for.
   case answer(APIStatus)
   /// Text that is no Status, as proxies answer.
-  case page(Int, String)
+  case page(Int, String, type: String = "text/html; charset=utf-8", retryAfter: Int? = nil)
   /// The connection is reset, or ended, before anything is answered.
   case reset, close
   /// Nothing is answered; the connection stays open.
   case silence
   /// So many seconds pass first.
   case delay(Double)
-  /// The connection ends after so many bytes, in the middle of a chunk.
+  /// The connection ends after so many bytes, in the middle of a chunk; with TLS without a goodbye.
   case cut(after: Int, byReset: Bool)
   /// No more than so many bytes a second are sent.
   case slow(bytesPerSecond: Int)
@@ -21,11 +21,18 @@ public enum Fault: Sendable {
   /// Of a watch: the bookmark at the end of what it begins with never comes.
   case noInitialEventsEnd
 
+  /// As the API server's flow control answers: no Status.
   public static func tooManyRequests(retryAfter: Int) -> Fault {
+    .page(
+      429, "Too many requests, please try again later.\n", type: "text/plain; charset=utf-8",
+      retryAfter: retryAfter)
+  }
+
+  /// As a server answers whose cache of the resource is not ready: a Status.
+  public static func cacheNotReady(retryAfter: Int) -> Fault {
     .answer(
       APIStatus(
-        429, "TooManyRequests", "Too many requests, please try again later.",
-        details: .members(["retryAfterSeconds": .int(retryAfter)]), retryAfter: retryAfter))
+        429, "TooManyRequests", "storage is (re)initializing", retryAfter: retryAfter))
   }
 
   public static let internalError = Fault.answer(

@@ -62,6 +62,13 @@ final class FaultPlan: Sendable {
   }
 }
 
+/// What happens to watches by chance.
+struct Disturbance: Sendable {
+  var generator: SeededGenerator
+  var period: Int
+  var faults: [StreamFault]
+}
+
 /// SplitMix64.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64

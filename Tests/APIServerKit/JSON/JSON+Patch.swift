@@ -39,8 +39,9 @@ extension JSON {
       if change.isNull {
         result[key] = nil
       } else if let elements = change.array, let mergeKey = Self.mergeKey(of: key, in: path) {
-        result[key] = .array(
-          Self.merged(result[key]?.array ?? [], elements, mergeKey, path + [key]))
+        let all = Self.merged(result[key]?.array ?? [], elements, mergeKey, path + [key])
+        // Unless told otherwise, what the patch names is first.
+        result[key] = .array(Self.ordered(all, elements, mergeKey))
       } else if case .object = change {
         let old = result[key] ?? .object(JSONObject())
         result[key] = old.strategicallyPatched(with: change, in: path + [key])

@@ -16,6 +16,8 @@ public struct APIResource: Sendable, Hashable {
   let countsGenerations: Bool
   /// Whether DELETE answers with the object instead of a Status.
   let deleteAnswersObject: Bool
+  /// Whether PUT makes what is not there.
+  var isCreatedByUpdate: Bool { ["Endpoints", "Event", "Lease", "Service"].contains(kind) }
   /// What an empty object of the kind has besides its metadata, as a bookmark shows it.
   let emptyRest: JSON
 

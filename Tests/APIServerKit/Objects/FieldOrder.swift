@@ -1,6 +1,8 @@
 /// The order in which the API server writes the fields of the objects that matter most here.
 enum FieldOrder {
-  private static let servicePort = ["name", "protocol", "appProtocol", "port", "targetPort", "nodePort"]
+  private static let servicePort = [
+    "name", "protocol", "appProtocol", "port", "targetPort", "nodePort",
+  ]
   private static let serviceSpec = [
     "ports", "selector", "clusterIP", "clusterIPs", "type", "externalIPs", "sessionAffinity",
     "loadBalancerIP", "loadBalancerSourceRanges", "externalName", "externalTrafficPolicy",
@@ -24,6 +26,12 @@ enum FieldOrder {
     case ("EndpointSlice", "ports"): return each(value, slicePort)
     default: return value
     }
+  }
+
+  /// As maps are written.
+  static func byName(_ value: JSON) -> JSON {
+    guard let object = value.object else { return value }
+    return .object(JSONObject(object.members.sorted { $0.0 < $1.0 }.map { ($0.0, $0.1) }))
   }
 
   private static func each(_ list: JSON, _ order: [String]) -> JSON {

@@ -68,7 +68,9 @@ final class StoredObject: Sendable {
     var metadata = metadata
     metadata["resourceVersion"] = .string(String(resourceVersion))
     for key in order {
-      if let value = metadata[key], !value.isNull { members.append(key, value) }
+      guard let value = metadata[key], !value.isNull else { continue }
+      members.append(
+        key, key == "labels" || key == "annotations" ? FieldOrder.byName(value) : value)
     }
     for (key, value) in metadata.object?.members ?? JSONObject().members
     where !order.contains(key) { members.append(key, value) }

@@ -60,7 +60,7 @@ public struct APIStatus: Error, Sendable {
     APIStatus(
       415, "UnsupportedMediaType",
       "the body of the request was in an unknown format - accepted media types include: "
-        + "application/json", details: [:])
+        + "application/json (this is a test server)")
   }
 
   static func alreadyExists(_ resource: APIResource, _ name: String) -> APIStatus {
@@ -74,6 +74,13 @@ public struct APIStatus: Error, Sendable {
       409, "Conflict",
       "Operation cannot be fulfilled on \(resource.qualifiedName) \"\(name)\": \(why)",
       details: details(resource, name))
+  }
+
+  /// The same where the server names the kind.
+  static func conflict(_ kind: String, _ name: String, _ why: String) -> APIStatus {
+    APIStatus(
+      409, "Conflict", "Operation cannot be fulfilled on \(kind) \"\(name)\": \(why)",
+      details: .members(["name": .string(name), "kind": .string(kind)]))
   }
 
   static let modified =

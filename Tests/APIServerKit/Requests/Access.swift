@@ -25,7 +25,7 @@ public struct Access: Sendable {
     }
   }
 
-  /// Bearer tokens. Those not among them are refused, also while others come by certificate.
+  /// Bearer tokens. Those not among them are refused.
   public var tokens: [String: User] = [:]
   /// Passwords by user name.
   public var passwords: [String: String] = [:]
@@ -47,6 +47,8 @@ public struct Access: Sendable {
   static let anonymous = User("system:anonymous", groups: ["system:unauthenticated"])
 
   func user(_ request: Request, certificate: User?) throws(APIStatus) -> User {
+    // The certificate counts before the header: a wrong token beside a good one is not looked at.
+    if let certificate, acceptsCertificates { return certificate }
     if let header = request.headers["authorization"] {
       let words = header.split(separator: " ", maxSplits: 1)
       if words.count == 2, words[0].lowercased() == "bearer" {
@@ -62,7 +64,6 @@ public struct Access: Sendable {
         if !isOpen { throw .unauthorized() }
       }
     }
-    if let certificate, acceptsCertificates { return certificate }
     if isOpen { return User("admin", groups: ["system:masters"]) }
     guard allowsAnonymous else { throw .unauthorized() }
     return Self.anonymous
@@ -73,10 +74,14 @@ public struct Access: Sendable {
     if request.resource.isEmpty {
       let open = ["/healthz", "/livez", "/readyz", "/version"]
       if open.contains(where: { request.path == $0 || request.path.hasPrefix($0 + "/") }) { return }
-      guard user == Self.anonymous else { return }
+      let discovery = ["/api", "/apis", "/openapi"]
+      let isDiscovery = discovery.contains {
+        request.path == $0 || request.path.hasPrefix($0 + "/")
+      }
+      if isDiscovery, user != Self.anonymous { return }
       throw APIStatus(
         403, "Forbidden",
-        "forbidden: User \"\(user.name)\" cannot \(request.verb) path \"\(request.path)\"",
+        "forbidden: User \"\(user.name)\" cannot \(request.method.lowercased()) path \"\(request.path)\"",
         details: [:])
     }
     guard user != Self.anonymous || rules != nil else { throw Self.forbidden(request, user) }
@@ -95,9 +100,8 @@ public struct Access: Sendable {
     let group = request.index.map { APIResource.all[$0].group } ?? ""
     let qualified = group.isEmpty ? request.resource : "\(request.resource).\(group)"
     let name = request.name.isEmpty ? "" : " \"\(request.name)\""
-    let isNamespaced = request.index.map { APIResource.all[$0].isNamespaced } ?? true
     let scope =
-      request.namespace.isEmpty || !isNamespaced
+      request.namespace.isEmpty
       ? "at the cluster scope" : "in the namespace \"\(request.namespace)\""
     let what =
       request.subresource.isEmpty ? request.resource : "\(request.resource)/\(request.subresource)"

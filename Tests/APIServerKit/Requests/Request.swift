@@ -44,6 +44,9 @@ public struct Request: Sendable {
     locate()
   }
 
+  /// The path of the group and its version.
+  private(set) var groupPath = ""
+
   var isWatch: Bool { verb == "watch" }
 
   /// Finds the resource that the path is about.
@@ -53,9 +56,11 @@ public struct Request: Sendable {
     let version: String
     if steps.first == "api", steps.count >= 2 {
       (group, version) = ("", steps[1])
+      groupPath = "/api/\(version)"
       steps.removeFirst(2)
     } else if steps.first == "apis", steps.count >= 3 {
       (group, version) = (steps[1], steps[2])
+      groupPath = "/apis/\(group)/\(version)"
       steps.removeFirst(3)
     } else {
       return
@@ -79,13 +84,25 @@ public struct Request: Sendable {
     let wantsWatch = !["false", "0"].contains(query["watch"]?.lowercased() ?? "false")
     switch method {
     case "GET", "HEAD":
-      verb = isOldWatch || wantsWatch ? "watch" : name.isEmpty ? "list" : "get"
+      // With a name in the path `watch` does not count.
+      verb = isOldWatch ? "watch" : !name.isEmpty ? "get" : wantsWatch ? "watch" : "list"
+      if name.isEmpty { name = nameInSelector ?? "" }
     case "POST": verb = "create"
     case "PUT": verb = "update"
     case "PATCH": verb = "patch"
     case "DELETE": verb = name.isEmpty ? "deletecollection" : "delete"
     default: break
     }
+  }
+
+  /// Who may only see one object may list and watch with a selector for its name.
+  private var nameInSelector: String? {
+    for part in (fieldSelector ?? "").split(separator: ",") {
+      for mark in ["metadata.name==", "metadata.name="] where part.hasPrefix(mark) {
+        return String(part.dropFirst(mark.count))
+      }
+    }
+    return nil
   }
 
   private static func query(_ text: Substring) -> [String: String] {

@@ -8,7 +8,9 @@ struct WriteRequest {
   private var isStatus: Bool { request.subresource == "status" }
 
   private var manager: String {
-    request.query["fieldManager"] ?? String(request.userAgent.prefix { $0 != "/" })
+    if let name = request.query["fieldManager"], !name.isEmpty { return name }
+    let agent = request.userAgent.prefix { $0 != "/" }
+    return agent.isEmpty ? "unknown" : String(agent)
   }
 
   private var isDryRun: Bool { request.query["dryRun"] != nil }
@@ -18,7 +20,9 @@ struct WriteRequest {
   }
 
   func answer() throws(APIStatus) -> Answer {
-    switch request.verb {
+    let isAboutOne = ["update", "patch", "delete"].contains(request.verb)
+    guard isAboutOne != request.name.isEmpty else { throw .methodNotAllowed() }
+    return switch request.verb {
     case "create": try create()
     case "update": try update()
     case "patch": try patch()
@@ -100,7 +104,10 @@ struct WriteRequest {
         "the name of the object (\(name)) does not match the name on the URL (\(request.name))")
     }
     return try store(name) { (old: JSON?) throws(APIStatus) in
-      guard let old else { throw APIStatus.notFound(resource, name) }
+      guard let old else {
+        guard resource.isCreatedByUpdate else { throw APIStatus.notFound(resource, name) }
+        return try complete(object, old: nil)
+      }
       return try replaced(old, by: object, name)
     }
   }
@@ -122,11 +129,10 @@ struct WriteRequest {
         return try replaced(old, by: old.strategicallyPatched(with: patch), name)
       case "application/json-patch+json":
         let new: JSON
-        do throws(JSONPatchProblem) { new = try old.patched(by: patch) } catch {
+        do { new = try old.patched(by: patch) } catch {
           throw APIStatus(
-            422, "Invalid",
-            "the server rejected our request due to an error in our request: "
-              + error.message, details: [:])
+            422, "Invalid", "the server rejected our request due to an error in our request",
+            details: [:])
         }
         return try replaced(old, by: new, name)
       default:
@@ -148,7 +154,7 @@ struct WriteRequest {
         guard let asked = conditions?[field], let found = old.at("metadata", field), asked != found
         else { continue }
         throw APIStatus.conflict(
-          resource, name,
+          resource.kind, name,
           "the \(title) in the precondition (\(asked.string ?? "")) does not match the "
             + "\(title) in record (\(found.string ?? "")). The object might have been deleted "
             + "and then recreated")
@@ -200,15 +206,19 @@ struct WriteRequest {
       let old = core.store.object(index, key(name))?.json
       return .json(try change(old), status: status)
     }
+    var wasMissing = false
     let result = try core.store.write(index, key(name), manager: manager) {
       (old: JSON?) throws(APIStatus) -> JSON? in
+      wasMissing = old == nil
       let new = try change(old)
       // The last finalizer of a deleted object is gone.
       let isDeleted = new.at("metadata", "deletionTimestamp") != nil
       return isDeleted && (new.at("metadata", "finalizers")?.array ?? []).isEmpty ? nil : new
     }
     guard let result else { throw .notFound(resource, name) }
-    return .object(result, status: status)
+    // An update that made the object is a creation.
+    let isNew = request.verb == "update" && wasMissing
+    return .object(result, status: isNew ? 201 : status)
   }
 
   private func replaced(_ old: JSON, by new: JSON, _ name: String) throws(APIStatus) -> JSON {

@@ -30,6 +30,9 @@ final class Table {
     self.capacity = capacity
   }
 
+  /// The newest version that a cache of this resource alone knows of.
+  var seen: UInt64 { max(log.last?.resourceVersion ?? 0, watchFloor) }
+
   var logEnd: Int { logStart + log.count }
 
   func apply(_ change: Change) {

@@ -82,12 +82,13 @@ struct ContinueToken: Sendable {
     }
     guard let revision = json["rv"]?.int, revision != 0 else {
       throw .badRequest(
-        "invalid continue token: continue key is not valid: incorrect encoded start resourceVersion "
-          + "(version meta.k8s.io/v1)")
+        "invalid continue token: continue key is not valid: "
+          + "incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
     }
     guard let start = json["start"]?.string, !start.isEmpty else {
       throw .badRequest(
-        "invalid continue token: continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
+        "invalid continue token: continue key is not valid: "
+          + "encoded start key empty (version meta.k8s.io/v1)")
     }
     self.init(revision: Int64(revision), start: start)
   }

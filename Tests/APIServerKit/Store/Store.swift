@@ -58,7 +58,8 @@ final class Store: @unchecked Sendable {
     switch query.wanted {
     case .latest: return View(objects: table.inOrder(), revision: revision)
     case .any:
-      let seen = frozen ?? revision
+      // The cache knows of no other resources' changes.
+      let seen = frozen ?? table.seen
       return View(objects: table.inOrder(at: seen) ?? table.inOrder(), revision: seen)
     case .notOlderThan(let asked):
       let seen = frozen ?? revision
@@ -180,8 +181,8 @@ final class Store: @unchecked Sendable {
       table.apply(Change(kind: .deleted, object: last, previous: old))
       return last
     }
-    if let old, let oldTree, admission.isSame(tree, oldTree) { return old }
     tree = admission.finished(tree, old: oldTree, table.resource, manager)
+    if let old, let oldTree, admission.isSame(tree, oldTree) { return old }
     revision += 1
     let object = StoredObject(tree, of: table.resource, resourceVersion: revision)
     table.apply(Change(kind: old == nil ? .added : .modified, object: object, previous: old))

@@ -103,7 +103,7 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
   private func start(_ request: Request, fault: Fault?) {
     switch fault {
     case .reset: return reset()
-    case .close: return channel.close(promise: nil)
+    case .close: return close()
     case .silence: isMute = true
     case .delay(let seconds):
       channel.eventLoop.scheduleTask(in: .milliseconds(Int64(seconds * 1000))) {
@@ -112,8 +112,9 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
       return
     case .cut(let bytes, let byReset): cutAfter = (bytes, byReset)
     case .slow(let rate): bytesPerSecond = rate
-    case .page(let status, let text):
-      return send(status, [Array(text.utf8)], type: "text/html; charset=utf-8")
+    case .page(let status, let text, let type, let seconds):
+      let headers = seconds.map { [("Retry-After", String($0))] } ?? []
+      return send(status, [Array(text.utf8)], type: type, headers: headers)
     case .garbage: return send(200, [Array("{\"kind\":\"ServiceList\",\"items\":[{]".utf8)])
     default: break
     }
@@ -130,7 +131,9 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
       case .json(let status, let bytes): send(status, [bytes])
       case .pieces(let pieces): send(200, pieces)
       case .text(let status, let text):
-        send(status, [Array(text.utf8)], type: "text/plain; charset=utf-8")
+        send(
+          status, [Array(text.utf8)], type: "text/plain; charset=utf-8",
+          headers: [("X-Content-Type-Options", "nosniff")])
       case .bytes(let bytes, let type): send(200, [bytes], type: type)
       case .later(let seconds, let status):
         channel.eventLoop.scheduleTask(in: .milliseconds(Int64(seconds * 1000))) {
@@ -246,7 +249,7 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
       answerNext()
     } else {
       // After what is written.
-      channel.writeAndFlush(ByteBuffer()).whenComplete { _ in self.channel.close(promise: nil) }
+      channel.writeAndFlush(ByteBuffer()).whenComplete { _ in self.close() }
     }
   }
 
@@ -262,7 +265,7 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
       }
       put(buffer.readSlice(length: max(0, cut.bytes)) ?? ByteBuffer())
       isMute = true
-      return cut.byReset ? resetSoon() : channel.close(promise: nil)
+      return endSoon(byReset: cut.byReset)
     }
     put(buffer)
   }
@@ -292,8 +295,10 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
   // MARK: Ends
 
   /// What was written is given a moment to arrive: a reset discards what is on the way.
-  private func resetSoon() {
-    channel.eventLoop.scheduleTask(in: .milliseconds(20)) { self.reset() }
+  private func endSoon(byReset: Bool) {
+    channel.eventLoop.scheduleTask(in: .milliseconds(20)) {
+      if byReset { self.reset() } else { self.closeTransport() }
+    }
   }
 
   /// RST instead of FIN.
@@ -313,7 +318,14 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
     }
   }
 
-  func close() { channel.close(promise: nil) }
+  /// FIN; with TLS after a goodbye, whose answer is not waited for.
+  func close() {
+    isMute = true
+    channel.close(promise: nil)
+    channel.eventLoop.scheduleTask(in: .milliseconds(50)) {
+      if self.channel.isActive { self.closeTransport() }
+    }
+  }
   func mute() { isMute = true }
   func throttle(_ rate: Int?) { bytesPerSecond = rate }
 
@@ -321,6 +333,6 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
   func abort(byReset: Bool) {
     stream?.stop()
     stream = nil
-    if byReset { resetSoon() } else { channel.close(promise: nil) }
+    endSoon(byReset: byReset)
   }
 }

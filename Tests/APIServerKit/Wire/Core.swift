@@ -13,6 +13,9 @@ final class Core: @unchecked Sendable {
   let expiresByStatus: NIOLockedValueBox<Bool>
   let isReady = NIOLockedValueBox(true)
   private let log = NIOLockedValueBox<[Request]>([])
+  let disturbance = NIOLockedValueBox<Disturbance?>(nil)
+  private let disturbances = NIOLockedValueBox(0)
+  private let variants = NIOLockedValueBox(0)
   private let counts = NIOLockedValueBox((requests: 0, events: 0))
   /// Only on the event loop.
   var connections: [Int: Connection] = [:]
@@ -46,6 +49,31 @@ final class Core: @unchecked Sendable {
     }
   }
 
+  /// Begins to disturb watches, until nothing says how any more.
+  func disturb() {
+    guard let loop = loop.withLockedValue({ $0 }),
+      let period = disturbance.withLockedValue({ $0?.period })
+    else { return }
+    let started = disturbances.withLockedValue {
+      $0 += 1
+      return $0
+    }
+    loop.scheduleRepeatedTask(
+      initialDelay: .milliseconds(Int64(period)), delay: .milliseconds(Int64(period))
+    ) { task in
+      let isLast = self.disturbances.withLockedValue { $0 == started }
+      guard isLast, self.disturbance.withLockedValue({ $0 != nil }) else { return task.cancel() }
+      let streams = self.connections.sorted { $0.key < $1.key }.compactMap(\.value.stream)
+      let chosen = self.disturbance.withLockedValue { disturbance -> (Int, StreamFault)? in
+        guard var now = disturbance, !streams.isEmpty else { return nil }
+        defer { disturbance = now }
+        guard let fault = now.faults.randomElement(using: &now.generator) else { return nil }
+        return (Int.random(in: 0..<streams.count, using: &now.generator), fault)
+      }
+      if let (index, fault) = chosen { streams[index].perform(fault) }
+    }
+  }
+
   // MARK: On the event loop
 
   func nextConnection() -> Int {
@@ -59,6 +87,14 @@ final class Core: @unchecked Sendable {
     counts.withLockedValue {
       $0.requests += 1
       return $0.requests
+    }
+  }
+
+  /// Another number each time.
+  func nextVariant() -> Int {
+    variants.withLockedValue {
+      $0 += 1
+      return $0
     }
   }
 

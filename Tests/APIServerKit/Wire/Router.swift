@@ -26,14 +26,16 @@ struct Router {
   func answer() throws(APIStatus) -> Answer {
     guard !request.resource.isEmpty else { return try path() }
     guard let index = request.index else { return try review() }
+    if request.method == "HEAD" { throw .methodNotAllowed() }
     let resource = APIResource.all[index]
     guard request.subresource.isEmpty || request.subresource == "status" && resource.hasStatus
     else { throw .noSuchPath() }
     guard !core.options.isStrictAboutAccept || acceptsJSON else {
       throw APIStatus(
         406, "NotAcceptable",
-        "only the following media types are accepted: application/json, application/yaml, "
-          + "application/vnd.kubernetes.protobuf, application/cbor", details: [:])
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+          + "application/vnd.kubernetes.protobuf, application/json;stream=watch, "
+          + "application/vnd.kubernetes.protobuf;stream=watch", details: [:])
     }
     switch request.verb {
     case "get": return try get(index)
@@ -68,7 +70,8 @@ struct Router {
       throw .notFound(APIResource.all[index], request.name)
     }
     if let table = TableAnswer(request, APIResource.all[index]) {
-      return .json(table.json([object.json], head: ["resourceVersion": "\(object.resourceVersion)"]))
+      return .json(
+        table.json([object.json], head: ["resourceVersion": "\(object.resourceVersion)"]))
     }
     return .object(object)
   }
@@ -129,7 +132,9 @@ struct Router {
       return .bytes([], "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
     case "/openapi/v3": return .json(["paths": [:]])
     default:
-      guard let document = Discovery.resources(at: request.path) else { throw .noSuchPath() }
+      guard let document = Discovery.resources(at: request.path) else {
+        return .text(404, "404 page not found\n")
+      }
       return .json(document)
     }
   }
@@ -137,7 +142,9 @@ struct Router {
   /// SelfSubjectAccessReview, which is not stored.
   private func review() throws(APIStatus) -> Answer {
     guard request.resource == "selfsubjectaccessreviews", request.verb == "create" else {
-      throw .noSuchPath()
+      let isKnown = Discovery.resources(at: request.groupPath) != nil
+      if isKnown { throw .noSuchPath() }
+      return .text(404, "404 page not found\n")
     }
     guard var review = try? JSON(parsing: request.body) else { throw .unsupportedMedia() }
     var asked = request

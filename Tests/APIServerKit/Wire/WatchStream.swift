@@ -205,12 +205,12 @@ final class WatchStream: @unchecked Sendable {
   }
 
   /// Says how far the watch is, where the client wants to know, after everything up to there.
-  private func bookmark() {
+  private func bookmark(isWanted: Bool = false) {
     guard options.allowsBookmarks else { return }
     pump()
     guard !isStopped, initial.isEmpty, !needsInitialEventsEnd,
       let (changes, _, seen) = core.store.changes(index, from: cursor, atMost: 1),
-      changes.isEmpty, let seen, seen > known || hasBegun
+      changes.isEmpty, let seen, seen > known || hasBegun || isWanted
     else { return }
     hasBegun = true
     var buffer = ByteBuffer()
@@ -264,7 +264,7 @@ final class WatchStream: @unchecked Sendable {
     case .unknownType:
       sendRaw(Array("{\"type\":\"RENAMED\",\"object\":{\"kind\":\"\(resource.kind)\"}}\n".utf8))
     case .raw(let bytes): sendRaw(bytes)
-    case .bookmark: bookmark()
+    case .bookmark: bookmark(isWanted: true)
     }
   }
 
