@@ -25,6 +25,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
   ],
   targets: [
     // The data plane: BPF programs (compiled by the plugin) and the one ABI header.
@@ -50,6 +51,16 @@ let package = Package(
 
     .target(name: "ServiceFollow", dependencies: ["ServiceMaps"], swiftSettings: settings),
 
+    // What a node says of itself over HTTP.
+    .target(
+      name: "NodeHTTP",
+      dependencies: [
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ],
+      swiftSettings: settings),
+
     // Joins the two, and the command.
     .target(
       name: "ServiceDataplane",
@@ -60,7 +71,7 @@ let package = Package(
     .executableTarget(
       name: "socklb",
       dependencies: [
-        "Threads", "ServiceMaps", "ServiceFollow", "ServiceDataplane", "BPFLoader",
+        "Threads", "ServiceMaps", "ServiceFollow", "ServiceDataplane", "BPFLoader", "NodeHTTP",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -73,6 +84,7 @@ let package = Package(
       name: "ServiceMapsTests", dependencies: ["ServiceMaps", "ManifestText", "CServiceABI"],
       exclude: ["Fixtures"]),
     .testTarget(name: "ServiceFollowTests", dependencies: ["ServiceFollow", "ServiceMaps"]),
+    .testTarget(name: "NodeHTTPTests", dependencies: ["NodeHTTP"]),
     .testTarget(name: "BPFLoaderTests", dependencies: ["BPFLoader", "BPFObject"]),
     .target(name: "SocketKit", path: "Tests/SocketKit"),
     // The same BPF programs with waits between their reads.

@@ -8,6 +8,7 @@ extension LiveSession {
   func apply(at start: UInt64) throws {
     guard try takeLock() else {
       // Somebody else is changing something.
+      tellBesideOfLockWait()
       deadlines.retry = Waiting.now + 10_000_000
       return
     }
@@ -27,6 +28,7 @@ extension LiveSession {
       let microseconds = (Waiting.now - start) / 1000
       if before != readings.keys.map({ files.ids(of: $0) }) { try noteFollowed(difference) }
       if difference.isEmpty && difference.broken.isEmpty && difference.mended.isEmpty { return }
+      tellBeside(changes, microseconds: microseconds)
       report(difference, changes, notes + diagnostics, microseconds)
     } catch {
       // What is known in memory says nothing any more; all of it is compared again, and what did not
@@ -48,6 +50,7 @@ extension LiveSession {
       }
       setTrouble(
         "what the files say cannot be served now, and is tried again: \(error)", heals: nil)
+      tellBesideOfFailure()
       // Perhaps they were not taken in; to take them in again makes no difference.
       for name in readings.keys { directory.readAgain(name) }
       pending.formUnion(readings.keys)

@@ -95,6 +95,9 @@ extension LiveSession {
   /// - Parameter readings: what is new in files.
   func resync(_ readings: [String: FollowedFiles.Reading] = [:]) throws {
     try storeAll()
+    var told = ChangeSet()
+    let since = Waiting.now
+    defer { tellBesideOfAll(told, since: since) }
     table = nil
     lock = nil
     let session = try WriteSession(options.common, node: options.node, history: options.history)
@@ -163,6 +166,7 @@ extension LiveSession {
       var reported = changes
       reported.changes.removeAll { $0.action == .unchanged }
       report(difference, reported, diagnostics, (Waiting.now - start) / 1000)
+      told = reported
       followed = record
     }
   }
@@ -206,6 +210,7 @@ extension LiveSession {
   /// What is made is stored; the data plane stays as it is.
   func finish() throws {
     manager.say("STOPPING=1", "STATUS=ending")
+    beside.end()
     try storeAll()
     try giveLockBack(until: nil)
     _ = saying?.result()

@@ -18,6 +18,7 @@ final class LiveSession {
   let directory: FollowedDirectory
   let signals: Waiting
   let waker: Waker
+  let beside: Beside
   var stateWatch: StateWatch?
   var files = FollowedFiles()
   var schedule = FollowSchedule()
@@ -78,6 +79,8 @@ final class LiveSession {
     // Before any thread is made: threads inherit which signals are blocked.
     signals = try Waiting()
     waker = try Waker()
+    beside = Beside(
+      options.beside, .manifests, sourceKind: "manifests", log: log, waker: waker)
     record = RunRecord(
       pid: Waiting.ownProcessID, directory: options.directory,
       started: UTCTime(seconds: WallClock.seconds))
@@ -89,6 +92,7 @@ final class LiveSession {
     let own = try becomeTheOne()
     guard let own else { return }
     defer { withExtendedLifetime(own) {} }
+    beside.begin()
     try start()
     manager.say("READY=1", "STATUS=\(status)")
     log.info("following \(directory.path)", metadata: ["files": "\(files.fileCount)"])
@@ -103,6 +107,7 @@ final class LiveSession {
     let found = FollowWait(
       signals, directory, stateWatch, waker, nanoseconds: next.map { $0 > now ? $0 - now : 0 })
     if found.signals { take(signals.takeSignals()) }
+    defer { tellBeside() }
     if isEnding { return }
     if found.files { note(directory.events()) }
     // Woken for something else, it must not wait for the disk.
@@ -274,6 +279,7 @@ final class LiveSession {
 
   /// For `socklb status` and the service manager.
   func say() {
+    tellBeside(files: files.fileCount, broken: files.problems.count)
     if let saying {
       guard saying.isDone else {
         deadlines.status = Waiting.now + 100_000_000
