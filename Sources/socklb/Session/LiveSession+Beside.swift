@@ -1,3 +1,4 @@
+import Logging
 import ServiceDataplane
 import ServiceFollow
 import ServiceMaps
