@@ -84,7 +84,7 @@ let allTests: [KernelTest] =
   + commandTests + socketDumpTests + traceTests + traceReaderTests + topTests + explainTests
   + explainAgreementTests
   + manifestTests + stateTests + historyTests + verifyTests + liveTests + liveLifeTests
-  + liveSpeedTests + liveFaultTests + liveOutageTests
+  + liveSpeedTests + liveFaultTests + liveOutageTests + liveBesideTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + tortureTests + faultTests + crashTests + readerTests
   + complaintTests + terminationTests + lostSocketTests
