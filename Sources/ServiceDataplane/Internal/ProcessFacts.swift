@@ -13,6 +13,16 @@ public struct ProcessFacts: Sendable {
   /// When it began, since 1970.
   public var startSeconds = 0.0
 
+  /// As many files may be open as whoever started this process allows: listeners and the connections
+  /// of their clients are many.
+  public static func raiseFileLimit() {
+    var limit = rlimit()
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    guard unsafe getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = unsafe setrlimit(resource, &limit)
+  }
+
   /// - Returns: nil without /proc.
   public static func read() -> ProcessFacts? {
     // proc_pid_stat(5); the name in parentheses may have anything in it.

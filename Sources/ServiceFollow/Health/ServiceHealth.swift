@@ -26,14 +26,20 @@ public struct ServiceHealth: Hashable, Sendable {
   public init() {}
 
   public init(_ services: [NamespacedName: LocalService]) {
-    // By name, so that the same objects always give the same servers.
-    for (name, service) in services.sorted(by: { $0.key < $1.key }) {
+    var losers: [(service: NamespacedName, port: Port)] = []
+    for (name, service) in services {
       guard let port = service.healthCheckNodePort else { continue }
-      if let owner = servers[port] {
-        conflicts.append(Conflict(service: name, port: port, owner: owner.service))
-      } else {
-        servers[port] = Server(service: name, localEndpoints: service.localEndpoints)
+      let server = Server(service: name, localEndpoints: service.localEndpoints)
+      guard let other = servers[port] else {
+        servers[port] = server
+        continue
       }
+      // The first by name, so that the same objects always give the same servers.
+      if name < other.service { servers[port] = server }
+      losers.append((max(name, other.service), port))
+    }
+    conflicts = losers.sorted { $0.service < $1.service }.compactMap { service, port in
+      servers[port].map { Conflict(service: service, port: port, owner: $0.service) }
     }
   }
 

@@ -16,6 +16,8 @@ final class Beside: Sendable {
   private let healthAddress: HTTPAddress?
   private let servesNodePorts: Bool
   private let log: Logger
+  /// Else there is nobody who would take this node away.
+  let isCluster: Bool
   private let waker: Waker
   private let state: Mutex<State>
   private let server: Mutex<NodeHTTPServer?>
@@ -56,6 +58,7 @@ final class Beside: Sendable {
     healthAddress = options.healthz(defaults)
     servesNodePorts = options.healthCheckNodePorts ?? defaults.healthCheckNodePorts
     self.log = log
+    isCluster = sourceKind == "kubernetes"
     self.waker = waker
     state = Mutex(
       State(
@@ -107,6 +110,7 @@ final class Beside: Sendable {
   }
 
   private func makeServer() -> NodeHTTPServer {
+    ProcessFacts.raiseFileLimit()
     let log = log
     return NodeHTTPServer(
       events: { event in
@@ -179,7 +183,8 @@ final class Beside: Sendable {
     // The main thread shows that it is alive; only once it has a loop.
     let asksForLife = question.path == "/healthz" || question.path == "/livez"
     let (result, isPing) = note { state -> (HealthAnswer, Bool) in
-      let isPing = asksForLife && state.facts.isServed && !state.facts.isEnding
+      let isPing =
+        asksForLife && state.facts.isServed && !state.facts.isEnding && state.health.pinged == nil
       if isPing { state.health.ping(at: now) }
       let answer: HealthAnswer
       switch question.path {

@@ -97,7 +97,9 @@ extension LiveSession {
   private func nodeState(_ table: LiveTable) -> ProxyHealth.NodeState {
     let name = NodeOptions.compileOptions(table.settings).node.name
     let id = ObjectID(kind: .node, name: NamespacedName(namespace: "", name: name))
-    guard case .node(let node)? = table.known[id]?.object else { return .unknown }
+    guard case .node(let node)? = table.known[id]?.object else {
+      return beside.isCluster ? .missing : .unknown
+    }
     return ProxyHealth.NodeState(node)
   }
 
@@ -110,6 +112,14 @@ extension LiveSession {
       state.metrics.brokenFiles = broken
       state.metrics.sources = [source]
       state.facts.brokenFiles = broken
+    }
+  }
+
+  /// How the lists of the API server are doing: what is not complete makes this process not ready.
+  func tellBeside(_ sources: [LiveMetrics.Source]) {
+    beside.note { state in
+      state.metrics.sources = sources
+      state.facts.sources = sources
     }
   }
 
