@@ -192,9 +192,10 @@ let liveBesideTests: [KernelTest] = [
     }
     try sandbox.put(Manifest.both("mail", vip: Variant.v4.vip(2), pods.places), "mail.yaml")
     try sandbox.put(loadBalancer(30100), "web.yaml")
-    try sandbox.put(slice(["{addresses: [\(pods.places[0].address)], nodeName: n}"]), "slice.yaml")
+    try sandbox.put(
+      slice(["{addresses: [\(pods.places[0].address)], nodeName: node-1}"]), "slice.yaml")
     let run = try LiveCommand(
-      sandbox, ["--node-name", "n", "--metrics-bind-address", "127.0.0.1:10249"])
+      sandbox, ["--node-name", "node-1", "--metrics-bind-address", "127.0.0.1:10249"])
     _ = try whoAnswers(Variant.v4.vip(2), pods)
     try run.waitFor("metrics cannot be served at 127.0.0.1:10249: another process has this port")
     try run.waitFor("health-check cannot be served at *:30100: another process has this port")
@@ -221,9 +222,9 @@ let liveBesideTests: [KernelTest] = [
     try sandbox.put(Manifest.both("web", vip: web, [pods.places[0]]), "web.yaml")
     // A page that no socket takes at once.
     var many = ""
-    let places = (1...16).map { Variant.v4.pod($0) }
-    for number in 0..<1800 {
-      many += Manifest.both("s\(number)", vip: Variant.v4.vip(number + 10), places)
+    for number in 0..<8000 {
+      let name = "s\(number)-with-a-name-that-makes-the-page-as-long-as-it-can"
+      many += Manifest.service(name, vip: Variant.v4.vip(number + 10))
     }
     try sandbox.put(many, "many.yaml")
     let run = try LiveCommand(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import NodeHTTP
+import ServiceMaps
 
 /// What `run` offers beside its work, with kube-proxy's options where it has them.
 struct BesideOptions: ParsableArguments {
@@ -57,7 +58,8 @@ struct BesideOptions: ParsableArguments {
       ("--healthz-bind-address", healthzAddress, Self.healthPort),
     ] {
       guard let text, !Self.isOff(text) else { continue }
-      guard HTTPAddress(text, defaultPort: port) != nil else {
+      let address = HTTPAddress(text, defaultPort: port)
+      guard let address, address.host.map({ IPAddress($0) != nil }) ?? true else {
         throw ValidationError("\(name): '\(text)' is neither IP:port nor an IP")
       }
     }
