@@ -75,6 +75,16 @@ let package = Package(
       ],
       swiftSettings: settings),
 
+    // What a node says of itself over HTTP.
+    .target(
+      name: "NodeHTTP",
+      dependencies: [
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ],
+      swiftSettings: settings),
+
     // Joins the two, and the command.
     .target(
       name: "ServiceDataplane",
@@ -86,7 +96,7 @@ let package = Package(
       name: "socklb",
       dependencies: [
         "Threads", "ServiceMaps", "ServiceFollow", "ServiceDataplane", "BPFLoader", "ClusterClient",
-        "ClusterFollow",
+        "ClusterFollow", "NodeHTTP",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -109,6 +119,7 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
+    .testTarget(name: "NodeHTTPTests", dependencies: ["NodeHTTP"]),
     .testTarget(name: "BPFLoaderTests", dependencies: ["BPFLoader", "BPFObject"]),
     .target(name: "SocketKit", path: "Tests/SocketKit"),
     // A Kubernetes API server to test against; no part of socklb.

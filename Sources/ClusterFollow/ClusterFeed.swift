@@ -9,8 +9,6 @@ public final class ClusterFeed: Sendable {
   public struct Batch: Sendable {
     /// By the names of `ClusterItem.source`.
     public var readings: [String: FollowedFiles.Reading] = [:]
-    /// When what is in it was caused (RFC 3339), as far as the server says.
-    public var causes: [String] = []
 
     public var isEmpty: Bool { readings.isEmpty }
   }
@@ -23,7 +21,6 @@ public final class ClusterFeed: Sendable {
     /// Listed, or refused by the server: there is no use in waiting for it at the start.
     var answered: Set<ObjectKind> = []
     var troubles: [ObjectKind: String] = [:]
-    var isNodeLeaving = false
     var lists = 0
   }
 
@@ -80,9 +77,6 @@ public final class ClusterFeed: Sendable {
           } else {
             state.names[kind]?.remove(ClusterItem.source(of: item.id))
           }
-          if let cause = item.lastChange, state.batch.causes.count < 10_000 {
-            state.batch.causes.append(cause)
-          }
         case .deleted(let id):
           let name = ClusterItem.source(of: id)
           state.batch.readings[name] = .gone
@@ -112,7 +106,6 @@ public final class ClusterFeed: Sendable {
   /// - Returns: its name, when it is one to be followed.
   private static func note(_ item: ClusterItem, in state: inout State) -> String? {
     let name = ClusterItem.source(of: item.id)
-    if item.id.kind == .node { state.isNodeLeaving = item.isLeaving }
     var decoded = DecodedManifests()
     decoded.diagnostics = item.diagnostics
     if let object = item.object { decoded.objects = [object] }
@@ -162,9 +155,13 @@ public final class ClusterFeed: Sendable {
     }
   }
 
-  /// This node is about to go: whoever balances from outside should send nothing new (KEP-3836).
-  public var isNodeLeaving: Bool { state.withLock { $0.isNodeLeaving } }
+  /// How the lists are doing, by kind: whether there was one, and what is wrong now.
+  public var lists: [(kind: ObjectKind, isComplete: Bool, trouble: String?)] {
+    state.withLock { state in
+      kinds.sorted().map { ($0, state.complete.contains($0), state.troubles[$0]) }
+    }
+  }
 
   /// How often everything of one kind was listed.
-  public var lists: Int { state.withLock { $0.lists } }
+  public var listCount: Int { state.withLock { $0.lists } }
 }

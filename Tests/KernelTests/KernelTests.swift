@@ -85,7 +85,7 @@ let allTests: [KernelTest] =
   + explainAgreementTests
   + manifestTests + stateTests + historyTests + verifyTests + liveTests + liveLifeTests
   + liveSpeedTests + liveFaultTests + liveOutageTests + clusterTests + clusterFaultTests
-  + clusterLoadTests
+  + clusterLoadTests + liveBesideTests
   + serviceE2ETests + serviceE2EPolicyTests + serviceE2EAffinityTests
   + churnTests + tortureTests + faultTests + crashTests + readerTests
   + complaintTests + terminationTests + lostSocketTests

@@ -126,6 +126,12 @@ public struct ResidentTable {
     generation = tables.generation
   }
 
+  /// What is in use of the maps of each family, and how much room there is; empty when that is not
+  /// known.
+  public var use: [(family: IPFamily, used: Capacities, room: Capacities)] {
+    families.map { ($0.state.family, $0.used, $0.state.capacities) }
+  }
+
   /// How much waits for `settle`.
   public var unsettled: Int { families.reduce(0) { $0 + $1.unsettled } }
 

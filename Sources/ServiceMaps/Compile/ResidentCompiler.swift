@@ -34,6 +34,8 @@ public struct ResidentCompiler: Sendable {
   private var hostKeys: Set<FrontendKey> = []
   private var hostNames: Set<NamespacedName> = []
   private var restrictedServices: Set<NamespacedName> = []
+  /// What Services with a policy Local have on this node.
+  public private(set) var local = LocalServices()
 
   public init(_ known: KnownObjects, options: CompileOptions) {
     self.options = options
@@ -76,7 +78,9 @@ public struct ResidentCompiler: Sendable {
       }
     }
     if takesAll {
+      let version = local.version
       self = ResidentCompiler(known, options: options)
+      local.version += version + 1
       return .whole(TableCompiler(options: options).compile(known))
     }
     var old: [Frontend] = []
@@ -113,6 +117,17 @@ public struct ResidentCompiler: Sendable {
     )
   }
 
+  /// Where node ports are served, of the node as it is; nil: at all its addresses.
+  public var nodePortAddresses: [IPAddress]? {
+    switch options.nodePortAddresses {
+    case nil: return nil
+    case .ranges(let ranges)? where ranges.contains { $0.length == 0 }: return nil
+    case .primary?, .ranges?:
+      let addresses = NodeAddresses(node, options)
+      return IPFamily.allCases.flatMap { addresses.forNodePorts($0) }
+    }
+  }
+
   // MARK: One Service
 
   /// - Returns: what there is to say about it.
@@ -121,10 +136,13 @@ public struct ResidentCompiler: Sendable {
     let id = ObjectID(kind: .service, name: name)
     guard let service = known[id]?.service, !service.isSkipped else {
       parts[name] = nil
+      local.set(name, nil)
       return []
     }
     var builder = TableBuilder(node: node, options: options, serviceCount: 1)
-    builder.add(service, source(of: service, known))
+    let source = source(of: service, known)
+    builder.add(service, source)
+    local.set(name, LocalService(service, source, node))
     let compiled = builder.finish()
     let part = Part(
       frontends: compiled.table.frontends, kept: compiled.table.keptEndpoints,

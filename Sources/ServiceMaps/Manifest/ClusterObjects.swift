@@ -9,11 +9,6 @@ public struct ClusterItem: Sendable {
   public var object: ManifestObject?
   /// What is wrong with it; errors mean that it cannot be used.
   public var diagnostics: [Diagnostic] = []
-  /// The annotation endpoints.kubernetes.io/last-change-trigger-time of a slice: when the Pod or Service
-  /// changed because of which this came (RFC 3339).
-  public var lastChange: String?
-  /// A Node that is about to go: deleted, or tainted by the cluster autoscaler (KEP-3836).
-  public var isLeaving = false
 
   public var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 }
@@ -146,7 +141,6 @@ public struct ClusterDecoder: Sendable {
   private func item(_ node: TextNode) -> ClusterItem? {
     guard let id = id(node) else { return nil }
     var result = ClusterItem(id: id, resourceVersion: Self.version(node))
-    let metadata = node["metadata"]
     let source = ClusterItem.source(of: id)
     var decoder = ObjectDecoder(file: source, document: 1, path: TextPath(), node: node)
     let decoded = decoder.decode(node, as: kind)
@@ -156,11 +150,6 @@ public struct ClusterDecoder: Sendable {
       (diagnostic.file, diagnostic.document, diagnostic.line) = (nil, nil, nil)
       return diagnostic
     }
-    if kind == .endpointSlice {
-      let key = "endpoints.kubernetes.io/last-change-trigger-time"
-      result.lastChange = metadata?["annotations"]?[key]?.string
-    }
-    if kind == .node { result.isLeaving = Self.isLeaving(node) }
     guard let decoded, !decoder.hasErrors, Self.isOfInterest(decoded) else { return result }
     var writer = CanonicalJSONWriter()
     result.object = ManifestObject(
@@ -175,13 +164,6 @@ public struct ClusterDecoder: Sendable {
   private static func isOfInterest(_ object: KubernetesObject) -> Bool {
     guard case .pod(let pod) = object else { return true }
     return !pod.usesHostNetwork && !pod.isFinished && pod.ports.contains { $0.hostPort != nil }
-  }
-
-  private static func isLeaving(_ node: TextNode) -> Bool {
-    if !(node["metadata"]?["deletionTimestamp"]?.isNull ?? true) { return true }
-    return node["spec"]?["taints"]?.elements.contains {
-      $0["key"]?.string == "ToBeDeletedByClusterAutoscaler"
-    } ?? false
   }
 }
 
@@ -239,13 +221,15 @@ private enum ClusterMask {
     ]),
   ])
   private static let node = TextMask.members([
-    "metadata": metadata(labels: labels(of: .node)), "status": .members(["addresses": .all]),
+    "metadata": metadata(labels: labels(of: .node)),
+    "spec": .members(["taints": .members(["key": .all, "effect": .all])]),
+    "status": .members(["addresses": .all]),
   ])
 
   private static func metadata(labels: TextMask?) -> TextMask {
     var members: [String: TextMask] = [
       "name": .all, "namespace": .all, "creationTimestamp": .all, "deletionTimestamp": .all,
-      "annotations": .prefixes([KubernetesObject.ownAnnotations]),
+      "annotations": .prefixes(KubernetesObject.annotationsOfRules),
     ]
     members["labels"] = labels
     return .members(members)
@@ -258,7 +242,10 @@ private enum ClusterMask {
 }
 
 extension KubernetesObject {
-  fileprivate static let ownAnnotations = "socklb.io/"
+  /// What the annotations begin with that rules and metrics look at.
+  fileprivate static let annotationsOfRules = [
+    "socklb.io/", "endpoints.kubernetes.io/last-change-trigger-time",
+  ]
 
   /// The labels that rules look at; a Service keeps all.
   fileprivate static func labelsOfRules(_ kind: ObjectKind) -> [String] {
@@ -275,7 +262,9 @@ extension KubernetesObject {
       var meta = meta
       let labels = Self.labelsOfRules(kind)
       if kind != .service { meta.labels = meta.labels.filter { labels.contains($0.key) } }
-      meta.annotations = meta.annotations.filter { $0.key.hasPrefix(Self.ownAnnotations) }
+      meta.annotations = meta.annotations.filter { annotation in
+        Self.annotationsOfRules.contains(where: annotation.key.hasPrefix)
+      }
       return meta
     }
     switch self {

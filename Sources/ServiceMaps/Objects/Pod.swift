@@ -42,6 +42,10 @@ public struct Node: Hashable, Sendable {
   public var meta: ObjectMeta
   /// `status.addresses` of type InternalIP and ExternalIP, in order.
   public var addresses: [IPAddress] = []
+  /// `metadata.deletionTimestamp` is set.
+  public var isBeingDeleted = false
+  /// It has the taint of the cluster autoscaler that comes before its end (KEP-3836).
+  public var isToBeDeletedByAutoscaler = false
 
   public init(meta: ObjectMeta) { self.meta = meta }
 

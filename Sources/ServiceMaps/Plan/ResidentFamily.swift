@@ -189,6 +189,13 @@ public struct ResidentFamily: Sendable {
     listed -= Int(range.count)
   }
 
+  /// How many entries are in use.
+  public var used: Capacities {
+    Capacities(
+      services: state.services.count, frontends: state.frontends.count,
+      backends: listed + state.kept.count)
+  }
+
   /// How much waits for a grace period.
   public var unsettled: Int { freed.slots.count + freed.endpoints.count + freed.frontends.count }
 

@@ -78,6 +78,7 @@ struct Run: ParsableCommand {
       valueName: "level"))
   var logLevel = Logger.Level.info
 
+  @OptionGroup(title: "Metrics and health") var beside: BesideOptions
   @OptionGroup var allocation: AllocationOptions
   @OptionGroup var node: NodeOptions
   @OptionGroup var capacity: CapacityOptions

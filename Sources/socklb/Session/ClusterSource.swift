@@ -24,8 +24,6 @@ final class ClusterSource: LiveSource {
   private var apiServer = APIServerEndpoints()
   /// What was said of it, and when.
   private var trouble: (text: String?, time: UInt64) = (nil, 0)
-  /// When what was taken last was caused, for whoever measures it.
-  private(set) var causes: [String] = []
 
   init(_ configuration: ClusterConfiguration, node: String, _ waker: Waker, _ log: Logger) {
     self.configuration = configuration
@@ -48,9 +46,6 @@ final class ClusterSource: LiveSource {
     guard let feed, feed.isComplete else { return false }
     return feed.hasBatch || !isSynced
   }
-  /// What is served is what the API server says, or was saying when it was heard last.
-  var isComplete: Bool { isSynced }
-  var isNodeLeaving: Bool { feed?.isNodeLeaving ?? false }
 
   /// The cluster is what there is: nobody has to remember what came from it.
   func record(of files: FollowedFiles) -> FollowRecord {
@@ -126,6 +121,14 @@ final class ClusterSource: LiveSource {
   func noteEvents(of session: LiveSession) {}
   func lookAtAll(_ why: String) {}
 
+  func metrics(isServed: Bool) -> [LiveMetrics.Source] {
+    (feed?.lists ?? []).map { kind, isComplete, trouble in
+      LiveMetrics.Source(
+        kind.rawValue, isComplete: isComplete && isServed, isConnected: trouble == nil,
+        problem: isComplete ? nil : trouble ?? "not listed yet")
+    }
+  }
+
   func work(at now: UInt64, for session: LiveSession) {
     let found = feed?.trouble
     guard found != trouble.text else { return }
@@ -141,7 +144,6 @@ final class ClusterSource: LiveSource {
   func takeReadings(for session: LiveSession) -> Taken {
     guard let feed else { return ([:], []) }
     var batch = feed.takeBatch()
-    causes = batch.causes
     batch.readings.merge(heldBack) { newer, _ in newer }
     heldBack = [:]
     if !isSynced {

@@ -47,6 +47,10 @@ final class DirectorySource: LiveSource {
     "\(files.fileCount) files, \(files.objectCount) objects"
   }
 
+  func metrics(isServed: Bool) -> [LiveMetrics.Source] {
+    [LiveMetrics.Source("manifests", isComplete: isServed, isConnected: followed.isThere)]
+  }
+
   func tell(_ name: String, _ problems: [Diagnostic]) {}
 
   func end() {}

@@ -8,6 +8,7 @@ extension LiveSession {
   func apply(at start: UInt64) throws {
     guard try takeLock() else {
       // Somebody else is changing something.
+      tellBesideOfLockWait()
       deadlines.retry = Waiting.now + 10_000_000
       return
     }
@@ -24,6 +25,7 @@ extension LiveSession {
       let microseconds = (Waiting.now - start) / 1000
       if before != readings.keys.map({ files.ids(of: $0) }) { try noteFollowed(difference) }
       if difference.isEmpty && difference.broken.isEmpty && difference.mended.isEmpty { return }
+      tellBeside(changes, microseconds: microseconds)
       report(difference, changes, notes + diagnostics, microseconds)
     } catch {
       // What is known in memory says nothing any more; all of it is compared again, and what did not
@@ -45,6 +47,7 @@ extension LiveSession {
       }
       setTrouble(
         "\(Self.unserved), and is tried again: \(error)", heals: nil)
+      tellBesideOfFailure()
       // Perhaps they were not taken in; to take them in again makes no difference.
       source.giveBack(readings, isDue: true)
       deadlines.retry = Waiting.now + 2_000_000_000

@@ -77,6 +77,9 @@ extension LiveSession {
   /// - Parameter readings: what is new in files.
   func resync(_ readings: [String: FollowedFiles.Reading] = [:]) throws {
     try storeAll()
+    var told = ChangeSet()
+    let since = Waiting.now
+    defer { tellBesideOfAll(told, since: since) }
     table = nil
     lock = nil
     let session = try WriteSession(options.common, node: options.node, history: options.history)
@@ -145,6 +148,7 @@ extension LiveSession {
       var reported = changes
       reported.changes.removeAll { $0.action == .unchanged }
       report(difference, reported, diagnostics, (Waiting.now - start) / 1000)
+      told = reported
       followed = record
     }
   }
@@ -188,6 +192,7 @@ extension LiveSession {
   func finish() throws {
     source.end()
     manager.say("STOPPING=1", "STATUS=ending")
+    beside.end()
     try storeAll()
     try giveLockBack(until: nil)
     _ = saying?.result()

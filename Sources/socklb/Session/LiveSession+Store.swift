@@ -115,6 +115,7 @@ extension LiveSession {
     for line in outcome.ended.lines { log.info("\(line)") }
     for warning in outcome.warnings { log.warning("\(warning)") }
     followedOnDisk = outcome.followed
+    tellBeside(outcome)
     if let failure = outcome.failure {
       if let storing { table.putBack(storing) }
       setTrouble("the state directory cannot be written: \(failure)", heals: nil)

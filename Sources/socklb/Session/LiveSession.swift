@@ -18,6 +18,7 @@ final class LiveSession {
   let source: any LiveSource
   let signals: Waiting
   let waker: Waker
+  let beside: Beside
   var stateWatch: StateWatch?
   var files = FollowedFiles()
   var table: LiveTable?
@@ -72,6 +73,10 @@ final class LiveSession {
     signals = try Waiting()
     waker = try Waker()
     source = try options.source(log, waker)
+    let isCluster = options.directory == nil
+    beside = Beside(
+      options.beside, isCluster ? .cluster : .manifests,
+      sourceKind: isCluster ? "kubernetes" : "manifests", log: log, waker: waker)
     record = RunRecord(
       pid: Waiting.ownProcessID, directory: source.title,
       started: UTCTime(seconds: WallClock.seconds))
@@ -83,6 +88,7 @@ final class LiveSession {
     let own = try becomeTheOne()
     guard let own else { return }
     defer { withExtendedLifetime(own) {} }
+    beside.begin()
     try start()
     manager.say("READY=1", "STATUS=\(status)")
     log.info("following \(source.title)", metadata: ["objects": "\(files.objectCount)"])
@@ -98,6 +104,7 @@ final class LiveSession {
       signals, source.directory, stateWatch, waker,
       nanoseconds: next.map { $0 > now ? $0 - now : 0 })
     if found.signals { take(signals.takeSignals()) }
+    defer { tellBeside() }
     if isEnding { return }
     if found.files { source.noteEvents(of: self) }
     // Woken for something else, it must not wait for the disk.
@@ -196,6 +203,7 @@ final class LiveSession {
 
   /// For `socklb status` and the service manager.
   func say() {
+    tellBeside(files: files.fileCount, broken: files.problems.count)
     if let saying {
       guard saying.isDone else {
         deadlines.status = Waiting.now + 100_000_000

@@ -47,6 +47,8 @@ protocol LiveSource: AnyObject {
   func record(of files: FollowedFiles) -> FollowRecord
   /// Whatever else is known goes.
   func isWholeTruth(_ files: FollowedFiles) -> Bool
+  /// - Parameter isServed: what it says is in force.
+  func metrics(isServed: Bool) -> [LiveMetrics.Source]
   /// In a line, for `status` and the service manager.
   func summary(of files: FollowedFiles) -> String
 }

@@ -104,6 +104,20 @@ final class LiveTable {
     if let restricted, !hasRanges { _ = try dataplane.tables.refreshSources(for: restricted) }
   }
 
+  // MARK: For whoever shows it
+
+  var localServices: LocalServices { compiler.local }
+  var healthCheckAddresses: [IPAddress]? { compiler.nodePortAddresses }
+  var mapUse: [LiveMetrics.MapUse] {
+    resident.use.flatMap { family, used, room in
+      [
+        LiveMetrics.MapUse("services", family, used: used.services, room: room.services),
+        LiveMetrics.MapUse("frontends", family, used: used.frontends, room: room.frontends),
+        LiveMetrics.MapUse("backends", family, used: used.backends, room: room.backends),
+      ]
+    }
+  }
+
   var isUnsettled: Bool { resident.unsettled > 0 }
   func settle(hasWaited: Bool = false) throws(DataplaneError) {
     try resident.settle(hasWaited: hasWaited)

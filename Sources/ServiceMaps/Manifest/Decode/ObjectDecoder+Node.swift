@@ -3,6 +3,11 @@ import ManifestText
 extension ObjectDecoder {
   mutating func node(_ node: TextNode, _ meta: ObjectMeta) -> Node {
     var result = Node(meta: meta)
+    result.isBeingDeleted = !(node["metadata"]?["deletionTimestamp"]?.isNull ?? true)
+    result.isToBeDeletedByAutoscaler =
+      node["spec"]?["taints"]?.elements.contains {
+        $0["key"]?.string == "ToBeDeletedByClusterAutoscaler"
+      } ?? false
     mapping(node, "status") { decoder, status -> Void? in
       decoder.mappings(status, "addresses") { decoder, node in
         let type = decoder.string(node, "type")
