@@ -79,7 +79,8 @@ enum EveryKernel {
         "grace_period_ends_after_the_programs_that_were_running",
         "sendto_from_several_threads_on_one_socket_never_mixes_services",
         "resident_waits_for_what_others_took_out_of_use",
-        "churn_2_000_connects_reach_only_endpoints_in_use", "torture_3_000_connects_and_200_changes",
+        "churn_2_000_connects_reach_only_endpoints_in_use",
+        "torture_3_000_connects_and_200_changes",
         "torture_without_grace_periods_is_caught",
       ]
     ),
@@ -153,7 +154,10 @@ enum EveryKernel {
     ),
     (
       "following files",
-      ["live_serves_what_is_there_and_what_comes", "live_a_start_after_kill_9_adopts_what_is_there"]
+      [
+        "live_serves_what_is_there_and_what_comes",
+        "live_a_start_after_kill_9_adopts_what_is_there",
+      ]
     ),
   ]
 }

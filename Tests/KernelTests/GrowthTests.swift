@@ -53,10 +53,11 @@ let growthTests: [KernelTest] =
     ) {
       try finishesGrowth(
         $0,
-        InjectionLimit.some(3, of: [
-          .published, .switched(1), .switched(5), .switched(9), .counted, .renamed(1),
-          .renamed(12), .renamed(24),
-        ]))
+        InjectionLimit.some(
+          of: [
+            .published, .switched(1), .switched(5), .switched(9), .counted, .renamed(1),
+            .renamed(12), .renamed(24),
+          ], count: 3))
     },
     KernelTest("growth_that_was_killed_at_some_steps_is_finished", timeLimit: 240) {
       try finishesGrowth($0, [.published, .switched(5), .renamed(12)])

@@ -43,7 +43,8 @@ struct KernelTests {
     }
     let part = (options["--part"] ?? "1/1").split(separator: "/").map { Int($0) ?? 0 }
     guard part.count == 2, part[1] > 0, (1...part[1]).contains(part[0]) else { stop(usage, 64) }
-    let jobs = options["--jobs"].map { Int($0) ?? 0 } ?? min(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 2)
+    let jobs =
+      options["--jobs"].map { Int($0) ?? 0 } ?? min(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 2)
     guard jobs > 0 else { stop(usage, 64) }
     let tests = stride(from: part[0] - 1, to: all.count, by: part[1]).map { all[$0] }
     if options["--list"] != nil {
@@ -97,7 +98,8 @@ let allTests: [KernelTest] =
   + complaintTests + terminationTests + lostSocketTests
   + recordReuseTests + socketLifeTests + flowTests + upgradeTests + growthTests
   + migrationTests
-  + everyKernelTests + dnsTests + doctorTests + doctorFindingTests + reportTests + rightPlaceTests + accessTests
+  + everyKernelTests + dnsTests + doctorTests + doctorFindingTests + reportTests + rightPlaceTests
+  + accessTests
   + capabilityTests
   // The rules are the table's and do not depend on the kernel: once is enough.
   + (ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + familyRuleTests)

@@ -26,11 +26,12 @@ let migrationTests: [KernelTest] =
     ) {
       try finishesMigration(
         $0,
-        InjectionLimit.some(4, of: [
-          .published, .watched(1), .watched(5), .switched(1), .switched(5), .switched(7),
-          .switched(9), .carried, .unwatched(1), .unwatched(5), .renamed(1), .renamed(9),
-          .renamed(18),
-        ]))
+        InjectionLimit.some(
+          of: [
+            .published, .watched(1), .watched(5), .switched(1), .switched(5), .switched(7),
+            .switched(9), .carried, .unwatched(1), .unwatched(5), .renamed(1), .renamed(9),
+            .renamed(18),
+          ], count: 4))
     },
     KernelTest("migration_that_was_killed_at_some_steps_is_finished", timeLimit: 300) {
       try finishesMigration($0, [.watched(5), .switched(5), .renamed(9)])

@@ -26,7 +26,7 @@ enum InjectionLimit {
   }
 
   /// All of `items` with FAULTS=all, otherwise `count` that differ from run to run; says which.
-  static func some<T>(_ count: Int, of items: [T]) -> [T] {
+  static func some<T>(of items: [T], count: Int) -> [T] {
     let some = isAll ? items : Array(shuffled(items).prefix(count))
     print("killed after each of \(some)")
     return some
