@@ -1,11 +1,11 @@
-/// What `make test` runs on every kernel: on this one, and in virtual machines on the oldest that is supported
-/// and on the newest.
+/// What `make test` runs on every kernel: on this one, and in virtual machines on the oldest that is
+/// supported and on the newest.
 ///
 /// A test belongs here when it is the one that would fail on a kernel that lacks something or does
 /// something else: a hook, a helper, an iterator, a verifier's limit, how programs are attached and
 /// replaced, who waits for whom. What follows from the table alone does not; nor a second test of the same
-/// thing, except for the other family. An emulated processor is ten times slower, and the list is to be
-/// done in five minutes. `make soak` runs everything in virtual machines that `inVM` does not leave out.
+/// thing, except for the other family. An emulated processor needs six seconds for one, and the list is to
+/// be done in eight minutes. `make soak` runs all in virtual machines that `inVM` does not leave out.
 enum EveryKernel {
   static let names = Set(all.flatMap(\.tests))
 
@@ -16,12 +16,11 @@ enum EveryKernel {
       [
         "connect4_tcp_reaches_a_backend", "connect4_udp_connected_shows_the_vip",
         "connect6_tcp_reaches_a_backend", "connect6_udp_connected_shows_the_vip",
-        "connect6_mapped_tcp_reaches_a_backend", "connect6_mapped_udp_connected_shows_the_vip",
+        "connect6_mapped_udp_connected_shows_the_vip",
         "sendmsg4_sendto_reaches_a_backend_and_the_reply_comes_from_the_vip",
         "sendmsg6_sendmsg_reaches_a_backend_and_the_reply_comes_from_the_vip",
         "sendmsg4_mapped_sendto_reaches_a_backend_and_the_reply_comes_from_the_vip",
         "connected_v4_udp_socket_that_names_its_vip_is_answered",
-        "connected_v6_udp_socket_that_names_its_vip_is_answered",
       ]
     ),
     (
@@ -29,17 +28,14 @@ enum EveryKernel {
       [
         "no_backend_refuses_connect_v4_tcp", "no_backend_refuses_connect_v6_udp",
         "no_backend_refuses_sendto_v4", "guard_v4_refuses_other_ports_of_a_clusterip",
-        "guard_v6_finds_one_of_many", "drop_v4_is_no_route_at_once", "drop_v6_is_no_route_at_once",
-        "source_ranges_v4_look_at_the_bound_address",
+        "drop_v4_is_no_route_at_once", "drop_v6_is_no_route_at_once",
         "source_ranges_v6_know_what_routing_would_choose",
       ]
     ),
     (
       "records of sockets, and what the kernel does to a socket that connects again",
       [
-        "sendmsg6_keeps_several_vips_of_a_socket_apart",
         "sendto_v4_moves_when_its_backend_goes_and_not_before",
-        "udp_v4_reconnected_elsewhere_shows_the_new_peer",
         "udp_v6_disconnected_shows_a_pod_as_itself",
         "udp_v6_keeps_its_peer_through_connects_that_the_kernel_refuses",
         "udp_mapped_shows_the_vips_of_former_peers_that_answer_after_it_disconnected",
@@ -51,15 +47,13 @@ enum EveryKernel {
     (
       "protocols that take a way of their own",
       [
-        "tcp_v4_fast_open_reaches_a_backend", "tcp_v6_fast_open_reaches_a_backend",
+        "tcp_v4_fast_open_reaches_a_backend",
         "cilium_21541_v4_mptcp_that_is_spoken_shows_the_vip",
-        "cilium_21541_v6_mptcp_that_falls_back_shows_the_vip",
       ]
     ),
     (
       "time, cookies and cgroups of a client",
       [
-        "affinity_v4_holds_tcp_and_udp_clients", "affinity_v6_holds_tcp_and_udp_clients",
         "affinity_ends_after_its_timeout_and_is_refreshed_by_use",
         "affinity_knows_network_namespaces_apart",
         "affinity_on_the_host_network_can_go_by_cgroup",
@@ -69,7 +63,6 @@ enum EveryKernel {
       "counters",
       [
         "tallies_v4_are_what_backends_got", "tallies_v6_of_datagrams_of_one_socket",
-        "tallies_of_neighbours_are_counted_while_an_endpoint_goes",
         "tallies_are_kept_over_growth_upgrade_and_migration",
       ]
     ),
@@ -78,8 +71,6 @@ enum EveryKernel {
       [
         "grace_period_ends_after_the_programs_that_were_running",
         "sendto_from_several_threads_on_one_socket_never_mixes_services",
-        "resident_waits_for_what_others_took_out_of_use",
-        "churn_2_000_connects_reach_only_endpoints_in_use",
         "torture_3_000_connects_and_200_changes",
         "torture_without_grace_periods_is_caught",
       ]
@@ -87,12 +78,9 @@ enum EveryKernel {
     (
       "attaching, links, pins, and what they are when a cgroup goes",
       [
-        "life_attach_detach_attach", "life_detach_leaves_no_pin_link_or_program",
-        "life_two_cgroups_attached_and_a_third_untouched",
+        "life_detach_leaves_no_pin_link_or_program",
         "life_a_removed_cgroup_is_shown_as_dead", "nested_cgroups_are_attached_to_once",
-        "a_missing_hook_is_found", "command_attach_cleans_up_after_a_crashed_one",
         "place_a_nested_attach_is_found",
-        "place_programs_that_are_all_gone_are_loaded_again_on_the_same_maps",
         "access_by_lookups_reads_the_same_as_by_memory",
         "capabilities_of_each_command_are_the_least",
       ]
@@ -102,20 +90,15 @@ enum EveryKernel {
       [
         "layout_of_structs_in_the_kernel_is_that_of_swift",
         "layout_of_map_elements_is_that_of_swift",
-        "capacity_v6_full_table_replaced_by_other_services", "keys_v4_in_either_bucket_are_found",
-        "manifest_apply_then_connect_v4", "manifest_apply_then_connect_v6",
-        "state_is_restored_after_a_reboot", "verify_mends_much_at_once",
+        "capacity_v6_full_table_replaced_by_other_services",
+        "manifest_apply_then_connect_v4", "verify_mends_much_at_once",
       ]
     ),
     (
       "programs and maps that are replaced while they are used",
       [
         "upgrade_by_the_command_keeps_what_sockets_and_services_have",
-        "upgrade_a_few_times_while_clients_connect",
         "growth_v4_keeps_what_sockets_and_services_have",
-        "growth_v6_keeps_what_sockets_and_services_have",
-        "growth_from_64_to_512_services_under_load",
-        "migration_v4_there_and_back_keeps_what_sockets_and_services_have",
         "migration_a_few_times_while_clients_connect",
       ]
     ),
@@ -123,8 +106,7 @@ enum EveryKernel {
       "iterators: sockets, processes, and how sockets are ended",
       [
         "dump_sockets_v4_shows_every_kind_of_socket", "dump_sockets_v6_shows_every_kind_of_socket",
-        "dump_sockets_shows_all_processes_that_share_a_socket", "dump_sockets_shows_mptcp",
-        "explain_shows_what_a_process_stays_with",
+        "dump_sockets_shows_all_processes_that_share_a_socket",
         "termination_udp_v4_ends_exactly_those_of_the_backend_that_went",
         "termination_tcp_v6_is_by_policy", "termination_by_sock_diag",
         "termination_says_so_where_there_is_no_way",
@@ -136,12 +118,12 @@ enum EveryKernel {
     (
       "programs that only watch",
       [
-        "trace_v4_says_how_a_backend_was_chosen", "trace_v6_says_why_a_call_was_refused",
+        "trace_v4_says_how_a_backend_was_chosen",
         "trace_v4_says_what_became_of_a_connection",
         "trace_v6_says_what_became_of_a_connection", "trace_counts_what_it_loses",
         "trace_by_a_killed_reader_is_off", "top_v4_counts_connections_by_backend",
-        "top_v6_counts_what_comes_to_nothing", "top_killed_leaves_nothing_behind",
-        "explain_v4_says_how_a_backend_is_chosen", "explain_v6_says_why_a_call_is_refused",
+        "top_v6_counts_what_comes_to_nothing",
+        "explain_v4_says_how_a_backend_is_chosen",
       ]
     ),
     (
@@ -149,14 +131,12 @@ enum EveryKernel {
       [
         "doctor_finds_nothing_wrong_and_leaves_nothing_behind",
         "doctor_probes_tell_what_is_there_from_what_is_not",
-        "doctor_sees_settings_clients_and_clocks",
       ]
     ),
     (
       "following files",
       [
-        "live_serves_what_is_there_and_what_comes",
-        "live_a_start_after_kill_9_adopts_what_is_there",
+        "live_serves_what_is_there_and_what_comes"
       ]
     ),
   ]

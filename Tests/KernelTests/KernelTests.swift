@@ -46,7 +46,9 @@ struct KernelTests {
     let jobs =
       options["--jobs"].map { Int($0) ?? 0 } ?? min(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 2)
     guard jobs > 0 else { stop(usage, 64) }
-    let tests = stride(from: part[0] - 1, to: all.count, by: part[1]).map { all[$0] }
+    let tests = stride(from: part[0] - 1, to: all.count, by: part[1]).map {
+      options["--vm"] == nil ? all[$0] : all[$0].slowed
+    }
     if options["--list"] != nil {
       for test in tests { print(test.name) }
       return

@@ -54,6 +54,14 @@ struct KernelTest: Sendable {
     return copy
   }
 
+  /// The same test, with more time until it is taken for stuck: emulated processors that share the
+  /// machine with other work get a part of one.
+  var slowed: KernelTest {
+    var copy = self
+    copy.timeLimit *= 3
+    return copy
+  }
+
   var isAlone: Bool { reasonToBeAlone != nil }
 
   /// The feature that this kernel is too old for.
