@@ -57,6 +57,7 @@ soak: build ## What takes longer: sockets, upgrades, torture, faults and kills (
 	@TORTURE_SECONDS=$(TORTURE_SECONDS) $(BIN)/socklb-kernel-tests --filter torture_
 	@FAULTS=all $(BIN)/socklb-kernel-tests --filter fault_in_
 	@FAULTS=all $(BIN)/socklb-kernel-tests --filter crash_
+	@FAULTS=all $(BIN)/socklb-kernel-tests --filter that_was_killed
 	@VM_ALL=1 KERNEL_TESTS=1 scripts/test.sh vm
 	@MIGRATIONS=100 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter migration_there_and_back
 	@UPGRADES=1000 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter upgrade_between_two_builds

@@ -81,7 +81,7 @@ kernel() {
 }
 
 vm() {
-	local series kernel status filter
+	local series kernel status limit=1500 kernels=() part=(--every-kernel)
 	if ! command -v qemu-system-x86_64 cpio >/dev/null; then
 		leave_out "kernel tests in qemu: scripts/install-deps.sh --for test, as root"
 		return
@@ -89,17 +89,18 @@ vm() {
 	for series in 6.1 newest; do
 		status=0
 		kernel=$(scripts/fetch-kernel.sh "$series") || status=$?
-		# Between the oldest kernel and the one that runs here a part is enough.
-		filter=()
-		[ "$series" = 6.1 ] || [ "${VM_ALL:-0}" = 1 ] || filter=(--filter _v4)
 		if [ "$status" = 0 ]; then
-			kernel_stage "vm-$series" 2500 scripts/vm-parts.sh "$kernel" "${filter[@]}"
+			kernels+=("$kernel")
 		elif [ "$series" = newest ]; then
 			echo "== note: no kernel newer than 6.1 is offered here; not tested"
 		else
 			leave_out "kernel tests on Linux $series: no kernel to be had"
 		fi
 	done
+	[ ${#kernels[@]} -gt 0 ] || return 0
+	# What is the same on each kernel was tested on this one (Tests/KernelTests/EveryKernel.swift).
+	[ "${VM_ALL:-0}" != 1 ] || { part=() limit=7200; }
+	VM_TIMEOUT=$limit kernel_stage vm $((limit + 60)) scripts/vm-parts.sh "${kernels[@]}" -- "${part[@]}"
 }
 
 [ $# -gt 0 ] || set -- unit cli input static examples package demo debugging kernel vm

@@ -93,7 +93,7 @@ qemu=$!
 
 # Shows the output as it comes, until qemu ends (a panic ends it too) or the time is up.
 timeout "$limit" tail --pid="$qemu" -s 0.2 -n +1 -f "$work/tests" \
-	| tr -d '\r' | grep --line-buffered -v '^vm: \(exit\|preempt\)' &
+	| sed -u 's/\r//g' | grep --line-buffered -v '^vm: \(exit\|preempt\)' &
 follower=$!
 wait "$follower" || true
 if kill -0 "$qemu" 2>/dev/null; then

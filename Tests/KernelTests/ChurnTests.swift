@@ -11,7 +11,7 @@ let churnTests: [KernelTest] = [
   },
   KernelTest("churn_2_000_connects_reach_only_endpoints_in_use", timeLimit: 120) { sandbox in
     try connectUnderChurn(sandbox, connects: 2_000, changes: 20)
-  },
+  }.inVMOnly,
 ]
 
 /// What is published: `begun` may be in force, `done` is.

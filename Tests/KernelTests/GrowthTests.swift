@@ -16,7 +16,7 @@ let growthTests: [KernelTest] =
     },
     KernelTest("growth_from_64_to_512_services_under_load", timeLimit: 120) {
       try growUnderLoad($0, from: 64, to: 512)
-    },
+    }.inVMOnly,
     KernelTest("growth_by_apply_up_to_the_limit_and_no_further") { sandbox in
       let pods = try Pods(.v4, SK_TCP, 1...2)
       try sandbox.succeed([
@@ -53,14 +53,15 @@ let growthTests: [KernelTest] =
     ) {
       try finishesGrowth(
         $0,
-        [
-          .published, .switched(1), .switched(5), .switched(9), .counted, .renamed(1),
-          .renamed(12), .renamed(24),
-        ])
+        InjectionLimit.some(
+          of: [
+            .published, .switched(1), .switched(5), .switched(9), .counted, .renamed(1),
+            .renamed(12), .renamed(24),
+          ], count: 3))
     },
     KernelTest("growth_that_was_killed_at_some_steps_is_finished", timeLimit: 240) {
       try finishesGrowth($0, [.published, .switched(5), .renamed(12)])
-    },
+    }.inVMOnly,
     KernelTest("growth_is_followed_by_programs_that_are_attached_later") { sandbox in
       let pods = try Pods(.v4, SK_TCP, 1...2)
       let (gone, new) = (try sandbox.makeCgroup("gone"), sandbox.cgroup + "/new")

@@ -4,11 +4,15 @@ import Glibc
 @main
 struct KernelTests {
   static let usage = """
-    usage: socklb-kernel-tests [--socklb PATH] [--filter TEXT] [--part K/N] [--vm] [--list]
+    usage: socklb-kernel-tests [--socklb PATH] [--filter TEXT] [--part K/N] [--jobs N]
+                               [--vm | --every-kernel] [--list]
       --socklb PATH   the command to test (default: the one beside this program)
       --filter TEXT   only tests with TEXT in their names
       --part K/N      only each N-th of these, from the K-th on
-      --vm            only those that matter on another kernel
+      --jobs N        so many at a time, but for those that have to be alone (default: as many as
+                      there are processors, 2 at most)
+      --vm            those that say something about another kernel, and that fit into a virtual machine
+      --every-kernel  of these only those that `make test` runs on every kernel
       --list          print the names
     """
 
@@ -18,8 +22,8 @@ struct KernelTests {
     var arguments = CommandLine.arguments.dropFirst()
     while let argument = arguments.popFirst() {
       switch argument {
-      case "--vm", "--list": options[argument] = ""
-      case "--socklb", "--filter", "--part", "--run", "--directory", "--cgroup":
+      case "--vm", "--every-kernel", "--list": options[argument] = ""
+      case "--socklb", "--filter", "--part", "--jobs", "--run", "--directory", "--cgroup":
         guard let value = arguments.popFirst() else { stop(usage, 64) }
         options[argument] = value
       default: stop(usage, 64)
@@ -33,12 +37,18 @@ struct KernelTests {
       run(test, in: Sandbox(directory: directory, cgroup: cgroup, socklb: socklb))
     }
     let all = allTests.filter { test in
-      (options["--vm"] == nil || test.runsInVM)
+      (options["--vm"] == nil ? test.runsHere : test.runsInVM)
+        && (options["--every-kernel"] == nil || EveryKernel.names.contains(test.name))
         && (options["--filter"].map(test.name.contains) ?? true)
     }
     let part = (options["--part"] ?? "1/1").split(separator: "/").map { Int($0) ?? 0 }
     guard part.count == 2, part[1] > 0, (1...part[1]).contains(part[0]) else { stop(usage, 64) }
-    let tests = stride(from: part[0] - 1, to: all.count, by: part[1]).map { all[$0] }
+    let jobs =
+      options["--jobs"].map { Int($0) ?? 0 } ?? min(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 2)
+    guard jobs > 0 else { stop(usage, 64) }
+    let tests = stride(from: part[0] - 1, to: all.count, by: part[1]).map {
+      options["--vm"] == nil ? all[$0] : all[$0].slowed
+    }
     if options["--list"] != nil {
       for test in tests { print(test.name) }
       return
@@ -47,7 +57,7 @@ struct KernelTests {
       stop("the kernel tests need root: CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN", 77)
     }
     guard access(socklb, X_OK) == 0 else { stop("there is no \(socklb); see --socklb", 64) }
-    exit(Runner(socklb: socklb).run(tests))
+    exit(Runner(socklb: socklb, jobs: jobs).run(tests))
   }
 
   /// The child process: one test, from beginning to end.
@@ -91,7 +101,8 @@ let allTests: [KernelTest] =
   + complaintTests + terminationTests + lostSocketTests
   + recordReuseTests + socketLifeTests + flowTests + upgradeTests + growthTests
   + migrationTests
-  + dnsTests + doctorTests + doctorFindingTests + reportTests + rightPlaceTests + accessTests
+  + everyKernelTests + dnsTests + doctorTests + doctorFindingTests + reportTests + rightPlaceTests
+  + accessTests
   + capabilityTests
   // The rules are the table's and do not depend on the kernel: once is enough.
   + (ruleTests + endpointRuleTests + changeRuleTests + serviceRuleTests + familyRuleTests)

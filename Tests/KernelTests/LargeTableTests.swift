@@ -9,7 +9,7 @@ let largeTableTests: [KernelTest] = [
   },
   KernelTest("a_thousand_services_each_reach_their_own_backends", timeLimit: 180) { sandbox in
     try checkLargeTable(sandbox, services: [.v4: 1_000, .v6: 100])
-  },
+  }.inVMOnly,
 ]
 
 /// Every service has three backends of its own; its VIP is connected to once.

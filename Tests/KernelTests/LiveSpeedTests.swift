@@ -10,6 +10,7 @@ import SocketKit
 /// result. `LIVE_KIND=service` changes whole Services instead of their slices.
 let liveSpeedTests: [KernelTest] = [
   KernelTest("live_a_change_is_seen_in_time", inVM: false, timeLimit: 600) { try speed($0) }
+    .alone("it measures milliseconds")
 ]
 
 private func number(_ name: String, _ standard: Int) -> Int {

@@ -21,7 +21,7 @@ private func lives(_ variant: Variant) -> [KernelTest] {
     ) { sandbox in try live(sandbox, variant, wanted) },
     KernelTest("cilium_42649_\(variant)_tables_are_as_empty_as_before_after_2_000_sockets") {
       sandbox in try live(sandbox, variant, 2_000)
-    },
+    }.inVMOnly,
   ]
 }
 
@@ -186,7 +186,7 @@ private let crowded: [KernelTest] = Variant.allCases.flatMap { variant in
     ) { sandbox in try crowd(sandbox, variant, 70_000) },
     KernelTest("cilium_42658_\(variant)_3_000_sockets_at_once_and_none_is_evicted") { sandbox in
       try crowd(sandbox, variant, 3_000)
-    },
+    }.inVMOnly,
   ]
 }
 

@@ -161,7 +161,7 @@ let traceReaderTests: [KernelTest] = [
     try checkEqual(try other.lines.count, 0, "lines of the other")
     try checkEqual(try lostDecisions(other), 0, "lost by the other")
     withExtendedLifetime(udp) {}
-  },
+  }.alone("two processors have to decide at the same time, and the reader has to keep up"),
   KernelTest("trace_by_a_killed_reader_is_off", timeLimit: 60) { sandbox in
     let udp = try Pods(.v4, SK_UDP, 1...1)
     let vip = Variant.v4.vip(1)

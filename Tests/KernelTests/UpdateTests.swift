@@ -11,7 +11,7 @@ let updateTests: [KernelTest] = [
   },
   KernelTest("backends_replaced_100_times_while_clients_connect", timeLimit: 180) { sandbox in
     try replaceWhileConnecting(sandbox, versions: 100)
-  },
+  }.inVMOnly,
 ]
 
 /// Which versions of the table may be seen: `done` is in force, `begun` may be.

@@ -12,9 +12,13 @@ struct KernelTest: Sendable {
   /// Whether it says something about another kernel than the one it was written on, and needs
   /// nothing that a virtual machine lacks.
   var runsInVM: Bool
+  /// Not so for what a larger test of the same does on this kernel.
+  var runsHere = true
   /// Seconds.
   var timeLimit: Int
   var needs: Feature?
+  /// Why no other test may run at the same time; nil when it does not matter.
+  var reasonToBeAlone: String?
   var body: @Sendable (Sandbox) throws -> Void
 
   init(
@@ -34,6 +38,31 @@ struct KernelTest: Sendable {
     copy.runsInVM = false
     return copy
   }
+
+  /// The same test, in virtual machines alone: a smaller one of what another test does on this kernel.
+  var inVMOnly: KernelTest {
+    var copy = self
+    copy.runsHere = false
+    return copy
+  }
+
+  /// The same test, with no other one beside it: for what is measured of the machine as a whole, such as
+  /// its time or its memory. Other namespaces, cgroups and directories are no reason.
+  func alone(_ reason: String) -> KernelTest {
+    var copy = self
+    copy.reasonToBeAlone = reason
+    return copy
+  }
+
+  /// The same test, with more time until it is taken for stuck: emulated processors that share the
+  /// machine with other work get a part of one.
+  var slowed: KernelTest {
+    var copy = self
+    copy.timeLimit *= 3
+    return copy
+  }
+
+  var isAlone: Bool { reasonToBeAlone != nil }
 
   /// The feature that this kernel is too old for.
   var missingFeature: Feature? {

@@ -5,6 +5,8 @@ import SocketKit
 /// The parent process: runs each test in a process of its own and cleans up behind it.
 struct Runner {
   var socklb: String
+  /// How many tests run at the same time.
+  var jobs: Int
 
   /// - Returns: the exit code.
   func run(_ tests: [KernelTest]) -> Int32 {
@@ -13,79 +15,56 @@ struct Runner {
       return 69
     }
     sk_catch_signals()
-    var failed: [String] = []
-    var skipped = 0
-    for (number, test) in tests.enumerated() {
-      if let feature = test.missingFeature {
-        say("skip \(test.name): \(feature.name) comes with Linux \(feature.since)")
-        skipped += 1
-        continue
+    let start = sk_milliseconds()
+    for test in tests {
+      guard let feature = test.missingFeature else { continue }
+      say("skip \(test.name): \(feature.name) comes with Linux \(feature.since)")
+    }
+    var waiting = ordered(tests.filter { $0.missingFeature == nil })[...]
+    let count = waiting.count
+    var (failed, running, computed) = ([String](), [RunningTest](), 0)
+    while !waiting.isEmpty || !running.isEmpty {
+      while let next = waiting.first, mayBegin(next, beside: running) {
+        waiting.removeFirst()
+        let cgroup = "\(root)/socklb-test-\(getpid())-\(count - waiting.count)"
+        running.append(RunningTest(next, cgroup: cgroup, socklb: socklb))
       }
-      let start = sk_milliseconds()
-      let reason = run(test, cgroup: "\(root)/socklb-test-\(getpid())-\(number)")
-      let time = "\(seconds(since: start)) s"
-      if let reason {
-        say("FAIL \(test.name): \(reason) (\(time))")
-        failed.append(test.name)
-      } else {
-        say("ok \(test.name) (\(time))")
+      sk_sleep(2)
+      let signal = sk_caught_signal()
+      running.removeAll { test in
+        guard let result = test.result(isInterrupted: signal != 0) else { return false }
+        computed += result.computed
+        say(result.description)
+        if result.failure != nil { failed.append(test.name) }
+        return true
       }
-      if sk_caught_signal() != 0 { return 128 + sk_caught_signal() }
+      if signal != 0 { return 128 + signal }
     }
     for name in failed { say("failed: \(name)") }
-    say("kernel tests: \(tests.count - skipped) run, \(skipped) skipped")
+    say("time: \(seconds(sk_milliseconds() - start)) s, of processors \(seconds(computed)) s")
+    say("kernel tests: \(count) run, \(tests.count - count) skipped")
     return failed.isEmpty ? 0 : 1
   }
 
-  /// - Returns: why the test failed; nil when it did not.
-  private func run(_ test: KernelTest, cgroup: String) -> String? {
-    var template = Array("/tmp/socklb-kernel-test.XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { return "no temporary directory" }
-    let directory = String(
-      decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    defer { Disk.remove(directory) }
-    guard mkdir(cgroup, 0o755) == 0 else { return "mkdir \(cgroup): errno \(errno)" }
-    defer { Self.removeCgroup(cgroup) }
-    let output = directory + "/output"
-    let process: Process
-    do {
-      process = try Process(
-        [
-          "/proc/self/exe", "--run", test.name, "--directory", directory, "--cgroup", cgroup,
-          "--socklb", socklb,
-        ], output: output, errors: output)
-    } catch {
-      return "\(error)"
-    }
-    let code = process.wait(seconds: test.timeLimit) { sk_caught_signal() != 0 }
-    if sk_caught_signal() != 0 { return "interrupted" }
-    if code == 0 { return nil }
-    let text = (try? Disk.read(output)) ?? ""
-    let lines = text.split(separator: "\n").suffix(30).joined(separator: "\n    ")
-    guard let code else { return "no end after \(test.timeLimit) s\n    \(lines)" }
-    return code == 1 ? lines : "exit code \(code)\n    \(lines)"
+  /// Those that may take long begin first, so that no processor waits for the last one; those that
+  /// have to be alone come after all others.
+  private func ordered(_ tests: [KernelTest]) -> [KernelTest] {
+    guard jobs > 1 else { return tests }
+    let (alone, others) = (tests.filter(\.isAlone), tests.filter { !$0.isAlone })
+    let limits = Set(others.map(\.timeLimit)).sorted(by: >)
+    return limits.flatMap { limit in others.filter { $0.timeLimit == limit } } + alone
   }
 
-  /// Ends what a test left running in its cgroup, and removes the cgroup.
-  private static func removeCgroup(_ path: String) {
-    for name in Disk.list(path) where Disk.isDirectory(path + "/" + name) {
-      removeCgroup(path + "/" + name)
-    }
-    for _ in 0..<500 {
-      if rmdir(path) == 0 || errno == ENOENT { return }
-      let left = (try? Disk.read(path + "/cgroup.procs")) ?? ""
-      for pid in left.split(separator: "\n").compactMap({ pid_t($0) }) where pid != getpid() {
-        kill(pid, SIGKILL)
-      }
-      sk_sleep(10)
-    }
-    say("note: \(path) could not be removed")
+  private func mayBegin(_ test: KernelTest, beside running: [RunningTest]) -> Bool {
+    if running.isEmpty { return true }
+    return running.count < jobs && !test.isAlone && !running.contains(where: \.isAlone)
   }
+}
 
-  private func seconds(since start: Int) -> String {
-    let hundredths = (sk_milliseconds() - start) / 10
-    return "\(hundredths / 100).\(hundredths / 10 % 10)\(hundredths % 10)"
-  }
+/// Milliseconds, as seconds.
+func seconds(_ milliseconds: Int) -> String {
+  let hundredths = milliseconds / 10
+  return "\(hundredths / 100).\(hundredths / 10 % 10)\(hundredths % 10)"
 }
 
 /// One line on standard output, at once.

@@ -25,6 +25,13 @@ enum InjectionLimit {
     !isAll && tried >= 5 && sk_milliseconds() - start > seconds * 1000
   }
 
+  /// All of `items` with FAULTS=all, otherwise `count` that differ from run to run; says which.
+  static func some<T>(of items: [T], count: Int) -> [T] {
+    let some = isAll ? items : Array(shuffled(items).prefix(count))
+    print("killed after each of \(some)")
+    return some
+  }
+
   /// `items` in an order that differs from run to run, so that in the end all of them are tried.
   static func shuffled<T>(_ items: [T]) -> [T] {
     var random = SystemRandomNumberGenerator()

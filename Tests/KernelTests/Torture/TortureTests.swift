@@ -11,10 +11,10 @@ let tortureTests: [KernelTest] = [
       sandbox,
       Torture.Bars(
         connects: 1_000_000, changes: 10_000, seconds: tortureSeconds...tortureSeconds + 130))
-  },
+  }.alone("it keeps all processors busy by itself, and its bars are for a time"),
   KernelTest("torture_3_000_connects_and_200_changes", timeLimit: 120) { sandbox in
     try torture(sandbox, Torture.Bars(connects: 3_000, changes: 200, seconds: 5...90))
-  },
+  }.inVMOnly,
   KernelTest("torture_without_grace_periods_is_caught", timeLimit: 150) { sandbox in
     let test = try Torture(
       sandbox,
