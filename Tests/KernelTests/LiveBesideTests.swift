@@ -77,7 +77,7 @@ let liveBesideTests: [KernelTest] = [
     try check(early.body.contains("[-]table failed: the table is not in force yet\n"), early.body)
     try checkEqual(try HTTPClient.get("/livez", at: health).code, 200, "livez at the start")
     close(lock)
-    try run.waitFor("following \(run.directory)")
+    try run.waitFor("following \(sandbox.manifests)")
     try checkEqual(try HTTPClient.get("/readyz", at: health).body, "ok", "readyz")
     let verbose = try HTTPClient.get("/readyz?verbose", at: health)
     try check(verbose.body.hasPrefix("[+]ping ok\n[+]table ok\n"), verbose.body)
@@ -118,7 +118,7 @@ let liveBesideTests: [KernelTest] = [
         answer.body.contains("\"nodeEligible\":\(code == 200),\"healthy\":true"), answer.body)
       try checkEqual(try HTTPClient.get("/livez", at: health).code, 200, "livez")
     }
-    Disk.remove(run.directory)
+    Disk.remove(sandbox.manifests)
     let gone = try HTTPClient.await("/readyz", at: health, "gone") { $0.code == 503 }
     try check(gone.body.contains("[-]trouble failed: "), gone.body)
     try run.end()

@@ -57,7 +57,7 @@ import Testing
     #expect(next.contains("limit=500&continue=a%2Fb%2B&"))
     // A continued list names no version.
     #expect(!next.contains("resourceVersion"))
-    #expect(machine.took(ClusterListHead(resourceVersion: "7", continueToken: "")))
+    #expect(machine.took(ClusterListHead(resourceVersion: "7", continueToken: "")) == true)
     let watch = parameters(machine.request(seconds: 400))
     #expect(watch["resourceVersion"] == "7" && watch["watch"] == "true")
     #expect(watch["sendInitialEvents"] == nil && watch["timeoutSeconds"] == "400")
@@ -107,13 +107,13 @@ import Testing
 
   @Test func aListOfWhichTheRestIsGoneIsReadInOne() {
     var machine = ListWatch(.services, canStream: false)
-    #expect(!machine.took(ClusterListHead(resourceVersion: "7", continueToken: "x")))
+    #expect(machine.took(ClusterListHead(resourceVersion: "7", continueToken: "x")) == false)
     _ = machine.failed(status(410), random: 0)
     let query = parameters(machine.request(seconds: 1))
     #expect(query["limit"] == nil && query["continue"] == nil && query["resourceVersion"] == nil)
     // A page that got lost on the way is another thing.
     machine = ListWatch(.services, canStream: false)
-    #expect(!machine.took(ClusterListHead(resourceVersion: "7", continueToken: "x")))
+    #expect(machine.took(ClusterListHead(resourceVersion: "7", continueToken: "x")) == false)
     _ = machine.failed(.connection, random: 0)
     #expect(parameters(machine.request(seconds: 1))["limit"] == "500")
   }

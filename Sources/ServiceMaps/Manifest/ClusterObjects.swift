@@ -73,6 +73,11 @@ public struct ClusterListHead: Hashable, Sendable {
   public var resourceVersion: String
   /// Where the next page begins; empty: this is the last one.
   public var continueToken: String
+
+  public init(resourceVersion: String, continueToken: String) {
+    self.resourceVersion = resourceVersion
+    self.continueToken = continueToken
+  }
 }
 
 /// Reads what an API server sends of one kind of object.
