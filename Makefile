@@ -58,6 +58,8 @@ soak: build ## What takes longer: sockets, upgrades, torture, faults and kills (
 	@FAULTS=all $(BIN)/socklb-kernel-tests --filter fault_in_
 	@FAULTS=all $(BIN)/socklb-kernel-tests --filter crash_
 	@FAULTS=all $(BIN)/socklb-kernel-tests --filter that_was_killed
+	@CLUSTER_CHURN_SECONDS=600 $(BIN)/socklb-kernel-tests --filter cluster_churn
+	@CLUSTER_ROUNDS=60 $(BIN)/socklb-kernel-tests --filter cluster_random
 	@VM_ALL=1 KERNEL_TESTS=1 scripts/test.sh vm
 	@MIGRATIONS=100 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter migration_there_and_back
 	@UPGRADES=1000 KERNEL_TESTS=1 $(BIN)/socklb-kernel-tests --filter upgrade_between_two_builds

@@ -6,6 +6,7 @@
 # The unit is started twice: by a stand-in for systemd that has the same rights and listens to what it
 # says, and by systemd itself as pid 1 of namespaces of its own, from the installed package.
 set -euo pipefail
+export LC_ALL=C.UTF-8
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 export BUILD=${BUILD:-.build/release} PYTHONDONTWRITEBYTECODE=1

@@ -31,7 +31,7 @@ add() {
 
 # Scripts print one line per check that begins with `ok ` or `FAIL `.
 checks() {
-	stage "$1" 300 "scripts/test-$1.sh"
+	stage "$1" "${2:-300}" "scripts/test-$1.sh"
 	if [ "$code" = 77 ]; then
 		unset 'failed_stages[-1]'
 		leave_out "$1: $(tail -n 1 "$results/$1.log")"
@@ -110,7 +110,7 @@ case " $* " in *" demo "* | *" debugging "*) scripts/install-deps.sh --for demo 
 for name in "$@"; do
 	case $name in
 	unit | kernel | vm) $name ;;
-	cli | input | static | examples | package | demo | debugging) checks "$name" ;;
+	cli | input | static | examples | package | demo | debugging) checks "$name" "$([ "$name" != package ] || echo 700)" ;;
 	*) sed -n '3s/^# //p' "$0" >&2; exit 64 ;;
 	esac
 done

@@ -84,6 +84,15 @@ public final class ClusterClient: Sendable {
       pool.retire(before: other.generation, in: delay)
       response = try await exchange(request, other)
     }
+    if response.status >= 500 {
+      // Others may be well.
+      let servers = configuration.servers
+      state.withLock { state in
+        if servers[state.server] == response.server {
+          state.server = (state.server + 1) % servers.count
+        }
+      }
+    }
     if (300...399).contains(response.status), response.status != 304 {
       response.body.close()
       let location = response.header("Location") ?? "nowhere"

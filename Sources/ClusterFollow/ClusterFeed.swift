@@ -22,12 +22,18 @@ public final class ClusterFeed: Sendable {
     var answered: Set<ObjectKind> = []
     var troubles: [ObjectKind: String] = [:]
     var lists = 0
+    /// Since when all that is required is there.
+    var required: ContinuousClock.Instant?
+    /// `metadata.uid` of what cannot be used.
+    var brokenUIDs: [String: String] = [:]
   }
 
   private let state = Mutex(State())
   private let kinds: Set<ObjectKind>
   private let wake: @Sendable () -> Void
 
+  /// So long the first table waits for the rest: this node's zone, addresses and host ports.
+  private static let patience = Duration.seconds(10)
   /// What nothing is programmed without.
   public static let required: Set<ObjectKind> = [.service, .endpointSlice]
 
@@ -59,6 +65,9 @@ public final class ClusterFeed: Sendable {
       state.names[kind] = present
       state.complete.insert(kind)
       state.answered.insert(kind)
+      if state.required == nil, state.complete.isSuperset(of: Self.required.intersection(kinds)) {
+        state.required = .now
+      }
       state.troubles[kind] = nil
       state.lists += 1
     }
@@ -68,7 +77,7 @@ public final class ClusterFeed: Sendable {
   /// What has happened to one kind, in this order.
   func take(_ events: [Change], of kind: ObjectKind) {
     if events.isEmpty { return }
-    state.withLock { state in
+    let isNew = state.withLock { state in
       for event in events {
         switch event {
         case .present(let item):
@@ -81,10 +90,12 @@ public final class ClusterFeed: Sendable {
           let name = ClusterItem.source(of: id)
           state.batch.readings[name] = .gone
           state.names[kind]?.remove(name)
+          state.brokenUIDs[name] = nil
         }
       }
+      return !state.batch.isEmpty
     }
-    wake()
+    if isNew { wake() }
   }
 
   enum Change: Sendable {
@@ -110,9 +121,13 @@ public final class ClusterFeed: Sendable {
     decoded.diagnostics = item.diagnostics
     if let object = item.object { decoded.objects = [object] }
     if item.object == nil && !item.hasErrors {
-      state.batch.readings[name] = .gone
+      // Most Pods have no host port, and nobody has to hear of what becomes of them.
+      if state.names[item.id.kind]?.contains(name) == true || state.batch.readings[name] != nil {
+        state.batch.readings[name] = .gone
+      }
       return nil
     }
+    if item.hasErrors { state.brokenUIDs[name] = item.uid } else { state.brokenUIDs[name] = nil }
     state.batch.readings[name] = .decoded(decoded)
     return name
   }
@@ -122,10 +137,22 @@ public final class ClusterFeed: Sendable {
   /// Whether the lists are there without which nothing is programmed.
   public var isComplete: Bool {
     state.withLock { state in
-      state.complete.isSuperset(of: Self.required.intersection(kinds))
-        && state.answered.isSuperset(of: kinds)
+      guard let since = state.required else { return false }
+      return state.answered.isSuperset(of: kinds) || ContinuousClock.now - since >= Self.patience
     }
   }
+
+  /// How long until `isComplete` whatever comes, in nanoseconds; nil: that is not known.
+  public var timeUntilComplete: UInt64? {
+    state.withLock { state in
+      guard let since = state.required, !state.answered.isSuperset(of: kinds) else { return nil }
+      let left = Self.patience - (ContinuousClock.now - since)
+      return left > .zero ? UInt64(left.milliseconds + 1) * 1_000_000 : nil
+    }
+  }
+
+  /// The uid of an object that cannot be used, as the server gave it.
+  public func uid(ofBroken name: String) -> String? { state.withLock { $0.brokenUIDs[name] } }
 
   public var hasBatch: Bool { state.withLock { !$0.batch.isEmpty } }
 

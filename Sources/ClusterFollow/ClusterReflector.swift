@@ -11,8 +11,8 @@ public struct ClusterReflector: Sendable {
   private let log: Logger
   private let canStream: Bool
 
-  /// Longer than a server is silent that sends bookmarks (one a minute).
-  private static let silence = Duration.seconds(150)
+  /// Longer than a server is silent that sends bookmarks (one a minute). Not all do; then it is asked.
+  private static let silence = Duration.seconds(90)
 
   public init(
     _ resource: WatchedResource, _ client: ClusterClient, _ feed: ClusterFeed, _ log: Logger,
@@ -66,6 +66,9 @@ public struct ClusterReflector: Sendable {
         healed()
       } catch {
         if Task.isCancelled { return }
+        if ContinuousClock.now - start > .seconds(5), error.failure == .connection, !machine.isListing {
+          machine.lasted()
+        }
         listed = []
         wait = machine.failed(
           error.failure, retryAfter: error.retryAfter, random: .random(in: 0...UInt64.max))
@@ -77,21 +80,29 @@ public struct ClusterReflector: Sendable {
     private mutating func carryOut(
       _ request: ListWatch.Request, since start: ContinuousClock.Instant
     ) async throws(Failed) -> UInt64 {
-      let isList = if case .list = request { true } else { false }
+      let isStream = if case .watch = request { true } else { false }
       let answer: ClusterResponse
       do {
         var question = ClusterRequest(request.target)
         // A server may take its time before it begins with a large list.
         question.limits.head = .seconds(60)
-        question.limits.idle = isList ? .seconds(60) : ClusterReflector.silence
+        question.limits.idle = isStream ? ClusterReflector.silence : .seconds(60)
         answer = try await reflector.client.send(question)
       } catch { throw Failed(failure: .connection, message: "\(error)") }
       guard answer.status == 200 else { throw await refusal(answer) }
       switch request {
+      case .probe:
+        do { _ = try await answer.collect(upTo: ListSplitter.largest) } catch {
+          throw Failed(failure: .connection, message: "\(error)")
+        }
+        machine.probed()
+        return 0
       case .list:
         try await list(answer)
         return 0
       case .streamingList, .watch:
+        // A server that takes a watch is well, even if it has nothing to say for long.
+        if isStream { healed() }
         let hasHappened = try await watch(answer)
         let isShort = !hasHappened && ContinuousClock.now - start < .seconds(1)
         listed = []
@@ -164,6 +175,11 @@ public struct ClusterReflector: Sendable {
         throw error
       } catch let error as ListSplitter.Failure {
         throw Failed(failure: .answer, message: "\(answer.server) sent no event: \(error)")
+      } catch ClusterError.timeout(_, .body, _) where !machine.isListing && !splitter.isWithin {
+        machine.wasSilent()
+        return true
+      } catch ClusterError.superseded where !machine.isListing && !splitter.isWithin {
+        return true
       } catch { throw Failed(failure: .connection, message: "\(error)") }
       if splitter.isWithin {
         throw Failed(
@@ -237,7 +253,11 @@ public struct ClusterReflector: Sendable {
       reflector.log.log(
         level: isFirst ? .warning : .debug, "\(kind) cannot be followed: \(failed.message)",
         metadata: metadata)
-      let isRefusal = if case .status = failed.failure { true } else { false }
+      var isRefusal = false
+      if case .status(let status) = failed.failure {
+        // It will not come, however long one waits for it.
+        isRefusal = [401, 403, 404].contains(status.code)
+      }
       feed.setTrouble(failed.message, of: reflector.resource.kind, isRefusal: isRefusal)
     }
   }

@@ -34,8 +34,8 @@ public struct StateDirectory: Sendable {
 
   public func writeObjects(_ bytes: [UInt8]) throws(DataplaneError) {
     try Files.replace(objectsFile, with: bytes)
-    // It was about those that were there before.
-    try removeJournal()
+    // It was about those that were there before, and says so.
+    try? removeJournal()
   }
 
   /// Forgets all objects.

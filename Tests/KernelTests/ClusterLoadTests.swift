@@ -8,12 +8,14 @@ import SocketKit
 ///
 /// `CLUSTER_SERVICES` says among how many Services with a slice of 10 endpoints each, `CLUSTER_CHANGES`
 /// how many changes, `CLUSTER_PAUSE` how many milliseconds lie between two, `CLUSTER_FIGURES` a file
-/// that gets the result.
+/// that gets the result. `CLUSTER_CHURN_SECONDS` is how long the churn lasts.
 let clusterLoadTests: [KernelTest] = [
-  KernelTest("cluster_a_change_is_seen_in_time", inVM: false, timeLimit: 600) { try speed($0) },
+  KernelTest("cluster_a_change_is_seen_in_time", inVM: false, timeLimit: 600) { try speed($0) }
+    .alone("it measures milliseconds"),
   KernelTest("cluster_a_flood_of_changes_is_kept_up_with", inVM: false, timeLimit: 600) {
     try flood($0)
-  },
+  }.alone("it takes what two processors can do"),
+  KernelTest("cluster_churn_leaves_nothing_behind", inVM: false, timeLimit: 900) { try churn($0) },
 ]
 
 private func number(_ name: String, _ standard: Int) -> Int {
@@ -140,4 +142,83 @@ private func flood(_ sandbox: Sandbox) throws {
   try check(made >= seconds * rate * 9 / 10, "the test itself was too slow: \(made) changes")
   try check(behind < 5000, "it has fallen behind by \(behind) ms")
   try run.end()
+}
+
+/// A day of changes in a short time: nothing grows.
+private func churn(_ sandbox: Sandbox) throws {
+  let seconds = number("CLUSTER_CHURN_SECONDS", 60)
+  let seed = getenv("CLUSTER_SEED").flatMap { UInt64(String(cString: $0)) } ?? .random(in: 1...9999)
+  print("CLUSTER_SEED=\(seed)")
+  var random = SeededNumbers(seed: seed)
+  let count = 300
+  let cluster = try TestCluster(sandbox)
+  let server = cluster.server
+  try server.putServices(count, endpoints: 4)
+  let run = try LiveCommand(sandbox, kubeconfig: cluster.kubeconfig, capacity: [])
+  try cluster.awaitTruth(sandbox)
+  let statm = "/proc/\(run.process.pid)/statm"
+  func kilobytes() throws -> Int {
+    (try Disk.read(statm).split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4
+  }
+  func files() -> Int { Disk.list("/proc/\(run.process.pid)/fd").count }
+  /// Everything as it was at the start.
+  func settle() throws {
+    for number in 0..<count {
+      try server.put(APIServer.service(number))
+      try server.put(APIServer.slice(number, endpoints: 4))
+    }
+    try cluster.awaitTruth(sandbox, seconds: 60)
+    sk_sleep(1000)
+  }
+  var changes = 0
+  func disturb(_ milliseconds: Int) throws {
+    let begin = sk_milliseconds()
+    while sk_milliseconds() - begin < milliseconds {
+      for _ in 0..<50 {
+        let number = Int(random.next() % UInt64(count))
+        switch random.next() % 10 {
+        case 0: _ = try server.delete("Service", "load-\(number % 10)", "svc-\(number)")
+        case 1: _ = try server.delete("EndpointSlice", "load-\(number % 10)", "svc-\(number)-1")
+        case 2: try server.put(APIServer.service(number))
+        default:
+          try server.put(
+            APIServer.slice(
+              number, endpoints: Int(random.next() % 5), variant: Int(random.next() % 200)))
+        }
+        changes += 1
+      }
+      switch random.next() % 40 {
+      case 0: server.dropConnections(byReset: true)
+      case 1: server.disturbWatches(.expired)
+      case 2: server.compact()
+      case 3: server.disturbWatches(.cutEvent)
+      default: break
+      }
+      sk_sleep(30)
+    }
+  }
+  // What is only made once, and what a table of this size needs, is there after a tenth of it.
+  try disturb(seconds * 100)
+  try settle()
+  let (memory, descriptors) = (try kilobytes(), files())
+  let before = try mapUse(sandbox)
+  try disturb(seconds * 900)
+  try settle()
+  let (memoryAfter, descriptorsAfter) = (try kilobytes(), files())
+  let after = try mapUse(sandbox)
+  try note(
+    "\(changes) changes in \(seconds) s: RSS \(memory / 1024) MB, then \(memoryAfter / 1024) MB; descriptors "
+      + "\(descriptors), then \(descriptorsAfter); maps \(before), then \(after)")
+  try checkEqual(after, before, "what is in use of the maps")
+  try check(descriptorsAfter <= descriptors + 2, "descriptors: \(descriptors), \(descriptorsAfter)")
+  // What an allocator keeps differs from time to time.
+  try check(memoryAfter <= memory * 5 / 4 + 8192, "memory: \(memory) KB, \(memoryAfter) KB")
+  try run.end()
+  try sandbox.checkWhole()
+}
+
+/// As `status` says it, of one family.
+private func mapUse(_ sandbox: Sandbox) throws -> String {
+  try sandbox.succeed(["status"]).output.split(separator: "\n")
+    .first { $0.hasPrefix("IPv4") }.map(String.init) ?? "nothing"
 }

@@ -82,8 +82,19 @@ import Testing
     machine.reached("12")
     #expect(machine.ended(wasShort: false, random: 0) == 0)
     #expect(parameters(machine.request(seconds: 1))["resourceVersion"] == "12")
-    // A connection that breaks is no reason to list everything.
+    // A connection that breaks is no reason to list everything, but the next server may be another.
     #expect(machine.failed(.connection, random: 0) > 0)
+    guard case .probe(let target) = machine.request(seconds: 1) else {
+      Issue.record("no probe")
+      return
+    }
+    #expect(
+      target == "/api/v1/services?limit=1&resourceVersion=12&resourceVersionMatch=NotOlderThan"
+        + "&fieldSelector=metadata.name%3Dsocklb-probe")
+    // As long as there is no answer it is asked again.
+    #expect(machine.failed(.connection, random: 0) > 0)
+    #expect(machine.request(seconds: 1) == .probe(target: target))
+    machine.probed()
     #expect(parameters(machine.request(seconds: 1))["resourceVersion"] == "12")
     #expect(machine.failed(status(500), random: 0) > 0)
     #expect(parameters(machine.request(seconds: 1))["resourceVersion"] == "12")
@@ -91,8 +102,36 @@ import Testing
     #expect(machine.ended(wasShort: true, random: 0) > 0)
   }
 
+  @Test func aServerThatGoesOnRefusingIsAskedForAList() {
+    var machine = watching()
+    for _ in 0..<2 {
+      _ = machine.failed(status(403), random: 0)
+      #expect(!machine.isListing)
+    }
+    _ = machine.failed(status(403), random: 0)
+    #expect(machine.isListing)
+    // What says nothing about watches does not count.
+    machine = watching()
+    for _ in 0..<9 { _ = machine.failed(status(429), random: 0) }
+    #expect(!machine.isListing)
+  }
+
+  @Test func aWatchThatIsSilentIsProbed() {
+    var machine = watching()
+    machine.wasSilent()
+    guard case .probe = machine.request(seconds: 1) else {
+      Issue.record("no probe")
+      return
+    }
+    // It was restored from a backup.
+    _ = machine.failed(status(504, cause: "ResourceVersionTooLarge"), random: 0)
+    #expect(parameters(machine.request(seconds: 1))["resourceVersion"] == "")
+    #expect(machine.isListing)
+  }
+
   @Test func whatIsTooOldIsListedAnew() {
     var machine = watching()
+    machine.reached("11")
     #expect(machine.failed(status(410), random: 0) == 0)
     let request = machine.request(seconds: 1)
     guard case .streamingList = request else {
@@ -101,8 +140,11 @@ import Testing
     }
     // Not at the version that nobody knows any more.
     #expect(parameters(request)["resourceVersion"] == "")
-    // A second time it is waited for.
-    #expect(machine.failed(status(410), random: 0) > 0)
+    // When lists are older than what can be watched, they are not asked for as fast as can be.
+    machine.completed(at: "12")
+    let first = machine.failed(status(410), random: 0)
+    machine.completed(at: "12")
+    #expect(first > 0 && machine.failed(status(410), random: 0) > first)
   }
 
   @Test func aListOfWhichTheRestIsGoneIsReadInOne() {
@@ -116,6 +158,13 @@ import Testing
     #expect(machine.took(ClusterListHead(resourceVersion: "7", continueToken: "x")) == false)
     _ = machine.failed(.connection, random: 0)
     #expect(parameters(machine.request(seconds: 1))["limit"] == "500")
+    // And never one that is older than what was asked for.
+    machine = ListWatch(.services, canStream: false)
+    machine.completed(at: "10")
+    _ = machine.failed(status(410), random: 0)
+    _ = machine.took(ClusterListHead(resourceVersion: "7", continueToken: "x"))
+    _ = machine.failed(.connection, random: 0)
+    #expect(parameters(machine.request(seconds: 1))["resourceVersion"] == nil)
   }
 
   @Test func aServerThatIsBehindIsAskedForWhatItHas() {

@@ -2,7 +2,7 @@
 # Becomes systemd, in a root directory with nothing but /usr in it, so that the package can be
 # installed and the unit started as on a machine.
 # usage: machine.sh DIRECTORY PACKAGE SCRIPTS     as pid 1 of namespaces of all kinds, in a cgroup made
-#        for it, which the cgroup namespace makes the root; /work is DIRECTORY in there
+#        for it, which the cgroup namespace makes the root; /test is DIRECTORY in there
 #
 # What is written goes to a tmpfs; settings of the kernel can be read only.
 set -euo pipefail

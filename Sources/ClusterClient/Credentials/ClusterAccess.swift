@@ -143,30 +143,27 @@ actor ClusterAccess {
 
   /// Runs the plugin, once for all who wait for it.
   private func run(_ plugin: ExecPlugin) async -> Result<Void, ClusterError> {
-    let task: Task<Result<ExecCredential, ClusterError>, Never>
-    let isMine = running == nil
-    if let running {
-      task = running
-    } else {
-      let authority = try? read(configuration.tls.authority, "certificate authority").get()
-      let information = plugin.information(
-        configuration.servers.first, configuration.tls, authority: authority, configuration.proxy)
-      let (runner, environment) = (runner, environment)
-      task = Task { await runner.run(plugin, information: information, environment: environment) }
-      running = task
+    if let running { return await running.value.map { _ in } }
+    let authority = try? read(configuration.tls.authority, "certificate authority").get()
+    let information = plugin.information(
+      configuration.servers.first, configuration.tls, authority: authority, configuration.proxy)
+    let (runner, environment) = (runner, environment)
+    // It takes its result in itself: whoever waits for it goes on with that.
+    let task = Task {
+      let result = await runner.run(plugin, information: information, environment: environment)
+      take(result, of: plugin)
+      return result
     }
-    let result = await task.value
-    if isMine {
-      running = nil
-      if case .success(let new) = result {
-        log.debug("the credential plugin \(plugin.command) has given credentials")
-        if new.token != credential?.token || new.certificate != credential?.certificate {
-          version += 1
-        }
-        credential = new
-      }
-    }
-    return result.map { _ in }
+    running = task
+    return await task.value.map { _ in }
+  }
+
+  private func take(_ result: Result<ExecCredential, ClusterError>, of plugin: ExecPlugin) {
+    running = nil
+    guard case .success(let new) = result else { return }
+    log.debug("the credential plugin \(plugin.command) has given credentials")
+    if new.token != credential?.token || new.certificate != credential?.certificate { version += 1 }
+    credential = new
   }
 
   // MARK: Certificates

@@ -5,6 +5,8 @@ public import ServiceMaps
 public struct APIServerEndpoints: Sendable {
   /// How many endpoints each of its slices has, by name.
   private var counts: [String: Int] = [:]
+  /// What was not let through, until it may be.
+  private var withheld: [String: FollowedFiles.Reading] = [:]
   private static let service = NamespacedName(namespace: "default", name: "kubernetes")
 
   public init() {}
@@ -20,6 +22,10 @@ public struct APIServerEndpoints: Sendable {
   public mutating func keep(
     _ readings: inout [String: FollowedFiles.Reading], _ files: FollowedFiles
   ) -> [String] {
+    if readings.isEmpty { return [] }
+    let new = Set(readings.keys)
+    readings.merge(withheld) { newer, _ in newer }
+    withheld = [:]
     var after = counts
     var concerned: [String] = []
     for (name, reading) in readings {
@@ -49,7 +55,9 @@ public struct APIServerEndpoints: Sendable {
       counts = after
       return []
     }
-    for name in concerned { readings[name] = nil }
+    for name in concerned { withheld[name] = readings.removeValue(forKey: name) }
+    // Once for each thing that happens.
+    if new.isDisjoint(with: concerned) { return [] }
     return [
       "default/kubernetes has no endpoints any more: its last ones stay in force, since they are the "
         + "way to the API server"
@@ -81,8 +89,29 @@ public struct APIServerEndpoints: Sendable {
     return (host, found.sorted())
   }
 
+  static func concerns(_ object: KubernetesObject) -> Bool {
+    switch object {
+    case .service(let found): found.meta.name == service
+    case .endpointSlice(let slice): slice.serviceName == service
+    default: false
+    }
+  }
+
   private static func count(_ object: KubernetesObject) -> Int? {
     guard case .endpointSlice(let slice) = object, slice.serviceName == service else { return nil }
     return slice.endpoints.lazy.filter { $0.isServing }.count
+  }
+}
+
+extension KnownObjects {
+  /// The part that is about default/kubernetes.
+  public var apiServer: KnownObjects {
+    var result = KnownObjects()
+    var changes: [ObjectID: KnownObject?] = [:]
+    for (id, object) in objects where APIServerEndpoints.concerns(object.object) {
+      changes[id] = object
+    }
+    result.follow(changes)
+    return result
   }
 }

@@ -13,12 +13,15 @@ public struct ListWatch: Sendable {
     case streamingList(target: String)
     /// A page of everything.
     case list(target: String)
+    /// Whether the server knows the place at which the watch is to go on: a list of nothing.
+    case probe(target: String)
     /// What changes.
     case watch(target: String)
 
     public var target: String {
       switch self {
-      case .streamingList(let target), .list(let target), .watch(let target): target
+      case .streamingList(let target), .list(let target), .probe(let target), .watch(let target):
+        target
       }
     }
   }
@@ -36,8 +39,11 @@ public struct ListWatch: Sendable {
   private enum Place: Hashable {
     /// Everything is to be listed, at this version: "" the newest, "0" any, else none that is older.
     case list(version: String)
-    /// The next page of a list.
-    case page(continueToken: String)
+    /// The next page of a list, which was asked for at this version.
+    case page(continueToken: String, version: String)
+    /// The server is asked whether it has come to this version: one that was restored from a backup would
+    /// say nothing to a watch until it has, and then leave out what came before.
+    case probe(version: String)
     /// What comes after this version is to be watched.
     case watch(version: String)
   }
@@ -51,6 +57,10 @@ public struct ListWatch: Sendable {
   /// The newest version that is known; nil: none, or it is not to be trusted.
   private var version: String?
   private var delay = RetryDelay()
+  /// Something has come since everything was listed last.
+  private var hasMoved = false
+  /// How often in a row the server has refused a watch for a reason that says nothing about the place.
+  private var refusals = 0
 
   /// So many objects in a page (client-go's default).
   public static let pageSize = 500
@@ -63,7 +73,10 @@ public struct ListWatch: Sendable {
 
   /// What is known of it now is not everything that there is.
   public var isListing: Bool {
-    if case .watch = place { false } else { true }
+    switch place {
+    case .list, .page: true
+    case .probe, .watch: false
+    }
   }
 
   /// - Parameter seconds: for how long the server may keep a watch open.
@@ -84,9 +97,14 @@ public struct ListWatch: Sendable {
         parameters.append(("resourceVersionMatch", "NotOlderThan"))
       }
       return .list(target: resource.target(parameters))
-    case .page(let token):
+    case .page(let token, _):
       return .list(
         target: resource.target([("limit", "\(Self.pageSize)"), ("continue", token)]))
+    case .probe(let version):
+      return .probe(
+        target: resource.nothing([
+          ("limit", "1"), ("resourceVersion", version), ("resourceVersionMatch", "NotOlderThan"),
+        ]))
     case .watch(let version):
       return .watch(
         target: resource.target([
@@ -102,23 +120,28 @@ public struct ListWatch: Sendable {
   ///
   /// - Returns: whether it was the last one.
   public mutating func took(_ page: ClusterListHead) -> Bool {
-    delay.reset()
     guard page.continueToken.isEmpty else {
-      place = .page(continueToken: page.continueToken)
+      var asked = version ?? ""
+      if case .list(let version) = place { asked = version }
+      if case .page(_, let version) = place { asked = version }
+      place = .page(continueToken: page.continueToken, version: asked)
       return false
     }
-    version = page.resourceVersion
-    place = .watch(version: page.resourceVersion)
     canPage = true
+    listed(at: page.resourceVersion)
     return true
   }
 
   /// A streaming list is complete.
   public mutating func completed(at version: String) {
-    delay.reset()
     lostStreams = 0
+    listed(at: version)
+  }
+
+  private mutating func listed(at version: String) {
     self.version = version
     place = .watch(version: version)
+    (hasMoved, refusals) = (false, 0)
   }
 
   /// An event of a watch, or a bookmark, was taken in.
@@ -127,7 +150,16 @@ public struct ListWatch: Sendable {
     delay.reset()
     self.version = version
     place = .watch(version: version)
+    (hasMoved, refusals) = (true, 0)
   }
+
+  /// The server has come to the place at which the watch is to go on.
+  public mutating func probed() {
+    if case .probe(let version) = place { place = .watch(version: version) }
+  }
+
+  /// An answer has lasted for a while: whatever was wrong before is over.
+  public mutating func lasted() { delay.reset() }
 
   /// The server has ended an answer in good order.
   ///
@@ -137,6 +169,13 @@ public struct ListWatch: Sendable {
     // A list that was to be streamed and is not complete begins anew.
     loseStream()
     return wasShort || isListing ? delay.next(random) : 0
+  }
+
+  /// Nothing has come from a watch for longer than usual.
+  public mutating func wasSilent() { probe() }
+
+  private mutating func probe() {
+    if case .watch(let version) = place { place = .probe(version: version) }
   }
 
   private mutating func loseStream() {
@@ -150,39 +189,67 @@ public struct ListWatch: Sendable {
   public mutating func failed(
     _ failure: Failure, retryAfter: Int? = nil, random: UInt64
   ) -> UInt64 {
-    let wasPage = if case .page = place { true } else { false }
-    if wasPage { place = .list(version: version ?? "0") }
-    guard case .status(let status) = failure else {
-      loseStream()
-      if failure == .answer, !isListing { place = .list(version: version ?? "") }
-      return delay.next(random)
+    var wasPage = false
+    if case .page(_, let version) = place {
+      wasPage = true
+      place = .list(version: version)
     }
-    let asked = retryAfter ?? status.retryAfterSeconds
-    var isAtOnce = false
+    switch failure {
+    case .connection:
+      loseStream()
+      // It may be another server, or another state of it, that answers next.
+      probe()
+      return delay.next(random)
+    case .answer:
+      loseStream()
+      if !isListing { place = .list(version: version ?? "") }
+      return delay.next(random)
+    case .status(let status):
+      let isAtOnce = take(status, wasPage)
+      if let asked = retryAfter ?? status.retryAfterSeconds {
+        return delay.atLeast(UInt64(clamping: asked) &* 1_000_000_000, random)
+      }
+      return isAtOnce ? 0 : delay.next(random)
+    }
+  }
+
+  /// - Returns: whether there is no use in waiting.
+  private mutating func take(_ status: ClusterStatus, _ wasPage: Bool) -> Bool {
     switch status.code {
     case 410:
-      // Also what a list was asked for.
-      isAtOnce = version != nil || place == .list(version: "0")
-      version = nil
-      place = .list(version: "")
+      // At once, unless that has led nowhere: then lists are older than what can be watched.
+      let isAtOnce = hasMoved || wasPage
+      hasMoved = false
+      listAnew()
       // The pages that were left cannot be had: everything in one then.
       if wasPage { canPage = false }
+      return isAtOnce
     case 504 where status.causes.contains("ResourceVersionTooLarge"):
       // The server is behind, or it was restored from a backup: what it has is the truth.
-      version = nil
-      place = .list(version: "")
+      listAnew()
     case 400, 422:
       // It does not know `sendInitialEvents`, or not for this.
       if isListing, canStream {
         canStream = false
-        return 0
+        return true
       }
-      version = nil
-      place = .list(version: "")
-    default: break
+      listAnew()
+    case 401, 429: break
+    default:
+      loseStream()
+      // A server that goes on refusing to say what changes may say what there is.
+      refusals += isListing ? 0 : 1
+      if refusals > 2 {
+        refusals = 0
+        place = .list(version: version ?? "")
+      }
     }
-    if let asked { return delay.atLeast(UInt64(clamping: asked) &* 1_000_000_000, random) }
-    return isAtOnce ? 0 : delay.next(random)
+    return false
+  }
+
+  private mutating func listAnew() {
+    version = nil
+    place = .list(version: "")
   }
 }
 

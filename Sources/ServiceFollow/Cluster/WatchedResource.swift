@@ -31,6 +31,13 @@ public struct WatchedResource: Hashable, Sendable {
       fieldSelector: "spec.nodeName=\(name),status.phase!=Failed,status.phase!=Succeeded")
   }
 
+  /// The same for what nobody has: only its version matters.
+  func nothing(_ parameters: [(String, String)]) -> String {
+    WatchedResource(
+      kind: kind, path: path, labelSelector: nil, fieldSelector: "metadata.name=socklb-probe"
+    ).target(parameters)
+  }
+
   /// Path and query of a request.
   func target(_ parameters: [(String, String)]) -> String {
     var all = parameters

@@ -5,6 +5,8 @@ public struct ClusterItem: Sendable {
   public var id: ObjectID
   /// `metadata.resourceVersion`: opaque, but for the order that the server gives it.
   public var resourceVersion: String
+  /// `metadata.uid`
+  public var uid = ""
   /// nil: it has errors, or is of no interest (a Pod without a host port).
   public var object: ManifestObject?
   /// What is wrong with it; errors mean that it cannot be used.
@@ -146,6 +148,7 @@ public struct ClusterDecoder: Sendable {
   private func item(_ node: TextNode) -> ClusterItem? {
     guard let id = id(node) else { return nil }
     var result = ClusterItem(id: id, resourceVersion: Self.version(node))
+    result.uid = node["metadata"]?["uid"]?.string ?? ""
     let source = ClusterItem.source(of: id)
     var decoder = ObjectDecoder(file: source, document: 1, path: TextPath(), node: node)
     let decoded = decoder.decode(node, as: kind)

@@ -110,18 +110,19 @@ struct Run: ParsableCommand {
   /// What is to be followed.
   func source(_ log: Logger, _ waker: Waker) throws(DataplaneError) -> any LiveSource {
     if let directory { return try DirectorySource(directory, self, log) }
-    let configuration: ClusterConfiguration
+    let kept = try common.stateDirectory.readSettings()
+    let name = node.settings(over: kept)["node-name"] ?? ThisNode.hostName
+    let (inCluster, kubeconfig, context, server) = (inCluster, kubeconfig, context, server)
     do {
-      configuration =
+      return try ClusterSource(node: name, waker, log) {
+        () throws(ClusterConfigurationError) in
         inCluster
-        ? try .inCluster(servers: server)
-        : try .kubeconfig(kubeconfig, context: context, servers: server)
+          ? try .inCluster(servers: server)
+          : try .kubeconfig(kubeconfig, context: context, servers: server)
+      }
     } catch {
       throw .refused("the way to the cluster is not known: \(error)", remedy: "nothing was changed")
     }
-    let kept = try common.stateDirectory.readSettings()
-    let name = node.settings(over: kept)["node-name"] ?? ThisNode.hostName
-    return ClusterSource(configuration, node: name, waker, log)
   }
 
   func run() throws {

@@ -195,7 +195,7 @@ final class Beside: Sendable {
         answer = state.health.livez(at: now, time)
         state.metrics.livez.count(answer.code)
       case let path where path == "/readyz" || path.hasPrefix("/readyz/"):
-        answer = state.facts.readiness(waitingSince: state.health.oldestQueued, now).answer(
+        answer = state.facts.readiness(waitingSince: state.health.oldestQueued, now, isCluster: isCluster).answer(
           path: path.dropFirst(7), query: question.query[...])
         state.metrics.readyz.count(answer.code)
       default:
@@ -221,7 +221,9 @@ extension Beside.Facts {
   /// What is found and not in force after this long is worth a word: it is not the usual delay.
   private static let patience: UInt64 = 2_000_000_000
 
-  func readiness(waitingSince since: UInt64?, _ now: UInt64) -> Readiness {
+  /// - Parameter isCluster: then one object that makes no sense, or an API server that is away for a
+  ///   while, does not make all nodes of a cluster not ready at once.
+  func readiness(waitingSince since: UInt64?, _ now: UInt64, isCluster: Bool) -> Readiness {
     let isLate = since.map { now > $0 && now - $0 > Self.patience } ?? false
     let incomplete = sources.filter { !$0.isComplete || $0.problem != nil }.map {
       "\($0.name): \($0.problem ?? "not read completely yet")"
@@ -230,10 +232,10 @@ extension Beside.Facts {
       .init("ping", nil),
       .init("table", isServed ? nil : "the table is not in force yet"),
       .init("source", incomplete.isEmpty ? nil : incomplete.joined(separator: "; ")),
-      .init("trouble", trouble),
+      .init("trouble", isCluster && isServed ? nil : trouble),
       .init(
         "files",
-        brokenFiles == 0
+        brokenFiles == 0 || isCluster
           ? nil
           : "\(brokenFiles) cannot be used: the objects of their last good version stay in force"),
       .init(

@@ -36,9 +36,9 @@ final class BesideScraper: Sendable {
     _ format: MetricText.Format, _ reply: @escaping Reply, on server: NodeHTTPServer,
     _ source: @escaping Source
   ) {
-    let now = Waiting.now
     let (page, begins) = state.withLock { state -> (HTTPBody?, Bool) in
-      if now - state.time < Self.lifetime, let page = state.pages[format] { return (page, false) }
+      let now = Waiting.now
+      if now >= state.time, now - state.time < Self.lifetime, let page = state.pages[format] { return (page, false) }
       state.waiting.append((format, reply))
       let begins = !state.isWorking
       state.isWorking = true

@@ -10,6 +10,9 @@ import ServiceMaps
 /// Tasks of their own listen to it (`ClusterReflector`); this hands on what they have found.
 final class ClusterSource: LiveSource {
   private var configuration: ClusterConfiguration
+  private let reload: () throws(ClusterConfigurationError) -> ClusterConfiguration
+  /// What is known of the API server's own Service, from the start.
+  private var known = KnownObjects()
   private let node: String
   private let waker: Waker
   private let log: Logger
@@ -25,8 +28,13 @@ final class ClusterSource: LiveSource {
   /// What was said of it, and when.
   private var trouble: (text: String?, time: UInt64) = (nil, 0)
 
-  init(_ configuration: ClusterConfiguration, node: String, _ waker: Waker, _ log: Logger) {
-    self.configuration = configuration
+  /// - Parameter reload: reads the configuration.
+  init(
+    node: String, _ waker: Waker, _ log: Logger,
+    _ reload: @escaping () throws(ClusterConfigurationError) -> ClusterConfiguration
+  ) throws(ClusterConfigurationError) {
+    configuration = try reload()
+    self.reload = reload
     self.node = node
     self.waker = waker
     self.log = log
@@ -41,7 +49,9 @@ final class ClusterSource: LiveSource {
   var mayBeEmpty: Bool { true }
   var isKnownAtStart: Bool { false }
   var directory: FollowedDirectory? { nil }
-  var next: UInt64? { nil }
+  var next: UInt64? {
+    isSynced ? nil : feed?.timeUntilComplete.map { Waiting.now + $0 }
+  }
   var isDue: Bool {
     guard let feed, feed.isComplete else { return false }
     return feed.hasBatch || !isSynced
@@ -74,25 +84,41 @@ final class ClusterSource: LiveSource {
       session.files.adopt(name, [adopted])
       apiServer.adopt(object.object, name)
     }
-    let resources: [WatchedResource] = [
-      .services, .endpointSlices, .node(node), .pods(onNode: node),
-    ]
     let waker = waker
-    let feed = ClusterFeed(Set(resources.map(\.kind)), known: names, wake: { waker.wake() })
-    avoidOwnService(known)
+    feed = ClusterFeed(Set(resources.map(\.kind)), known: names, wake: { waker.wake() })
+    self.known = known.apiServer
+    connect()
+    return ([:], [])
+  }
+
+  private var resources: [WatchedResource] {
+    [.services, .endpointSlices, .node(node), .pods(onNode: node)]
+  }
+
+  private func connect() {
+    guard let feed else { return }
+    avoidOwnService()
     let client = ClusterClient(configuration, log: log)
     tasks = resources.map { resource in
       let reflector = ClusterReflector(resource, client, feed, log)
       return Task.detached { await reflector.run() }
     }
-    self.feed = feed
     self.client = client
     notices = ClusterNotices(client, log)
-    return ([:], [])
+  }
+
+  /// The configuration may be another: its certificates may have been renewed.
+  func lookAtAll(_ why: String) {
+    do { configuration = try reload() } catch {
+      log.error("the way to the cluster is not known any more, the former one is kept: \(error)")
+      return
+    }
+    end()
+    connect()
   }
 
   /// The way to the API server must not lead through what is served here.
-  private func avoidOwnService(_ known: KnownObjects) {
+  private func avoidOwnService() {
     let hosts = configuration.servers.map(\.host)
     guard let (service, endpoints) = APIServerEndpoints.behind(hosts, in: known) else { return }
     if endpoints.isEmpty {
@@ -114,16 +140,19 @@ final class ClusterSource: LiveSource {
   func end() {
     for task in tasks { task.cancel() }
     notices?.end()
+    if let client { Task.detached { await client.shutdown() } }
+    client = nil
   }
 
   // MARK: What it says
 
   func noteEvents(of session: LiveSession) {}
-  func lookAtAll(_ why: String) {}
 
   func metrics(isServed: Bool) -> [LiveMetrics.Source] {
-    (feed?.lists ?? []).map { kind, isComplete, trouble in
-      LiveMetrics.Source(
+    (feed?.lists ?? []).map { kind, isListed, trouble in
+      // What nobody lets this node list does not keep it from being ready.
+      let isComplete = isListed || (isSynced && !ClusterFeed.required.contains(kind))
+      return LiveMetrics.Source(
         kind.rawValue, isComplete: isComplete && isServed, isConnected: trouble == nil,
         problem: isComplete ? nil : trouble ?? "not listed yet")
     }
@@ -196,6 +225,8 @@ final class ClusterSource: LiveSource {
         .members([
           ("apiVersion", .text(id.kind.apiVersion)), ("kind", .text(id.kind.rawValue)),
           ("namespace", .text(id.name.namespace)), ("name", .text(id.name.name)),
+          // kubectl describe looks for Events by this.
+          ("uid", .text(feed?.uid(ofBroken: name) ?? "")),
         ])
       ),
       ("type", .text("Warning")), ("reason", .text("NotServed")),

@@ -8,13 +8,18 @@ enum KnownStore {
   static func load(
     _ state: StateDirectory, reusing decoded: [ManifestObject] = []
   ) throws(DataplaneError) -> (KnownObjects, [UInt8]?) {
-    guard let bytes = try state.readObjects() else { return (KnownObjects(), nil) }
+    guard var bytes = try state.readObjects() else { return (KnownObjects(), nil) }
+    // What a `run` has changed since it stored the objects whole; both are of one moment.
+    var journal = try state.readJournal()
+    for _ in 0..<10 {
+      let digest = KnownObjects.digest(ofEncoded: bytes)?.digest
+      if try state.objectsOnDisk()?.digest == digest { break }
+      bytes = try state.readObjects() ?? bytes
+      journal = try state.readJournal()
+    }
     do {
       var known = try KnownObjects(decoding: bytes, reusing: decoded)
-      // A `run` that was killed may have made changes after it had stored the objects whole.
-      if let journal = try state.readJournal(),
-        let digest = KnownObjects.digest(ofEncoded: bytes)?.digest
-      {
+      if let journal, let digest = KnownObjects.digest(ofEncoded: bytes)?.digest {
         _ = ObjectJournal.replay(journal, on: &known, digest: digest)
       }
       return (known, bytes)

@@ -13,7 +13,7 @@ extension LiveSession {
       return
     }
     let (readings, notes) = source.takeReadings(for: self)
-    if readings.isEmpty { return }
+    if readings.isEmpty && table != nil { return }
     guard let table, !isBehind, readings.count < LiveSession.few else {
       try compareAll(readings)
       return
@@ -157,7 +157,8 @@ extension LiveSession {
 
   /// - Returns: whether this process may change something now.
   private func takeLock() throws -> Bool {
-    if lock != nil { return !isLockWanted }
+    // A disk that cannot be written to keeps the lock from those who wait for it, but nothing else.
+    if lock != nil { return !isLockWanted || storeFails }
     // Not in a variable: who opens the state directory anew has to let go of it first.
     lock = try state.lockNow()
     guard lock != nil else { return false }

@@ -7,7 +7,9 @@ import ServiceMaps
 extension LiveSession {
   /// At each step: that this thread is alive, and whether something is not in force.
   func tellBeside() {
-    let isWaiting = source.isDue || isBehind
+    // What could be done now. What does not fit, or waits for another command, is no reason to start this
+    // process anew; `/readyz` tells of it.
+    let isWaiting = source.isDue && !isBehind && deadlines.retry == nil
     let (isServed, isBehind, trouble, isEnding) = (
       table != nil, isBehind || table == nil, record.trouble, isEnding
     )
@@ -39,14 +41,19 @@ extension LiveSession {
       let node = nodeState(table)
       let use = table.mapUse
       let dataplane = table.dataplane
+      let isInForce = !isBehind
       beside.note { state in
         let time = Beside.now
-        state.metrics.changed(
-          changes.changes, in: known, seconds: seconds, at: time, isWhole: true)
         state.metrics.mapUse = use
         state.dataplane = dataplane
         state.health.node = node
-        state.health.updated(at: time)
+        if isInForce {
+          state.metrics.changed(
+            changes.changes, in: known, seconds: seconds, at: time, isWhole: true)
+          state.health.updated(at: time)
+        } else {
+          state.metrics.failures += 1
+        }
         state.localVersion = nil
       }
       tellBesideOfLocalServices(table)

@@ -13,7 +13,9 @@ extension LiveSession {
     while true {
       if let lock = try state.lockRun() {
         // Whoever looks finds this process, not the one before.
-        try state.writeRun(record.encode())
+        do { try state.writeRun(record.encode()) } catch {
+          log.warning("\(state.path)/run cannot be written: \(error)")
+        }
         return lock
       }
       let other = state.readRun().flatMap { RunRecord(decoding: $0) }

@@ -9,8 +9,8 @@ extension LiveSession {
   func settle(at now: UInt64) throws {
     guard let table, lock != nil, store == nil, journal == nil else { return }
     if table.unsaved.changes > 0 {
-      if let due = deadlines.store, due > now, !isLockWanted {
-        if table.isJournalDue { startJournal(table) }
+      if let due = deadlines.store, due > now, !isLockWanted || storeFails {
+        if table.isJournalDue, (deadlines.journal ?? 0) <= now { startJournal(table) }
         return
       }
       deadlines.store = nil
@@ -68,8 +68,10 @@ extension LiveSession {
   private func startJournal(_ table: LiveTable) {
     // Without objects on disk there is nothing that a journal could be about.
     guard let digest = table.digestOnDisk else { return }
+    let followed = (self.followed ?? source.record(of: files)).union(followedOnDisk)
     let job = LiveJournal(
-      state: state, changes: table.takeUnjournaled(), digest: hasJournal ? nil : digest)
+      state: state, changes: table.takeUnjournaled(), digest: hasJournal ? nil : digest,
+      followed: followed == followedOnDisk ? nil : followed)
     let waker = waker
     do {
       journal = try Background({ job.run() }, whenDone: { waker.wake() })
@@ -86,6 +88,7 @@ extension LiveSession {
   }
 
   private func take(_ outcome: LiveJournal.Outcome, _ table: LiveTable) {
+    if let followed = outcome.followed { followedOnDisk = followed }
     if let size = outcome.size {
       hasJournal = true
       if size > LiveJournal.largest { deadlines.store = nil }
@@ -95,6 +98,7 @@ extension LiveSession {
       setTrouble("the journal cannot be written: \(outcome.problem)", heals: nil)
       table.journalAnew()
       hasJournal = false
+      deadlines.journal = Waiting.now + 1_000_000_000
       deadlines.store = min(deadlines.store ?? .max, Waiting.now + 1_000_000_000)
     }
   }
@@ -120,6 +124,8 @@ extension LiveSession {
       if let storing { table.putBack(storing) }
       setTrouble("the state directory cannot be written: \(failure)", heals: nil)
       deadlines.store = Waiting.now + 1_000_000_000
+      deadlines.journal = deadlines.store
+      hasJournal = false
     } else {
       setTrouble(nil, heals: "the state directory cannot be written")
       hasJournal = false

@@ -40,6 +40,9 @@ final class LiveSession {
   /// What the files say is not all in force: it did not fit.
   var isBehind = false
   var isEnding = false
+  private var isReady = false
+  /// The state directory could not be written to the last time.
+  var storeFails = false
 
   /// When something is to be done though nothing happens.
   struct Deadlines {
@@ -47,6 +50,10 @@ final class LiveSession {
     var watchdog: UInt64?
     var settle: UInt64?
     var store: UInt64?
+    /// The journal is left alone until then.
+    var journal: UInt64?
+    /// Whoever waits for this process to be ready is told then, whatever is known.
+    var ready: UInt64?
     var status: UInt64?
     var resync: UInt64?
     var sweep: UInt64 = 0
@@ -54,14 +61,14 @@ final class LiveSession {
     /// Whatever was due and was not put off has been done.
     mutating func forget(before now: UInt64) {
       for deadline in [
-        \Deadlines.retry, \.watchdog, \.settle, \.store, \.status, \.resync,
+        \Deadlines.retry, \.watchdog, \.settle, \.store, \.journal, \.ready, \.status, \.resync,
       ] {
         if let due = self[keyPath: deadline], due <= now { self[keyPath: deadline] = nil }
       }
     }
 
     var next: UInt64? {
-      [retry, watchdog, settle, store, status, resync].compactMap { $0 }.min()
+      [retry, watchdog, settle, store, journal, ready, status, resync].compactMap { $0 }.min()
     }
   }
 
@@ -90,11 +97,24 @@ final class LiveSession {
     defer { withExtendedLifetime(own) {} }
     beside.begin()
     try start()
-    manager.say("READY=1", "STATUS=\(status)")
+    if table != nil || files.objectCount > 0 {
+      sayReady()
+    } else {
+      manager.say("STATUS=\(status)")
+      deadlines.ready = Waiting.now + 60_000_000_000
+    }
     log.info("following \(source.title)", metadata: ["objects": "\(files.objectCount)"])
     deadlines.watchdog = manager.watchdogNanoseconds.map { Waiting.now + $0 }
     while !isEnding { try step() }
     try finish()
+  }
+
+  /// What is known is served. In a cluster of which nothing is known yet, that waits for the API server,
+  /// but not for ever: what comes after this on a node may be what the API server waits for.
+  private func sayReady() {
+    deadlines.ready = nil
+    isReady = true
+    manager.say("READY=1", "STATUS=\(status)")
   }
 
   private func step() throws {
@@ -128,6 +148,7 @@ final class LiveSession {
       try apply(at: now)
     }
     try settle(at: Waiting.now)
+    if !isReady && (table != nil || deadlines.ready.map { $0 <= now } ?? false) { sayReady() }
     if let due = deadlines.status, due <= now { say() }
     deadlines.forget(before: now)
   }
@@ -157,7 +178,7 @@ final class LiveSession {
     }
     if events.contains(.lockWanted) && lock != nil {
       isLockWanted = true
-      deadlines.store = nil
+      if !storeFails { deadlines.store = nil }
     }
     if events.contains(.replaced), lock == nil, let table {
       let found = try state.objectsOnDisk()?.digest

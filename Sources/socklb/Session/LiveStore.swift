@@ -10,6 +10,8 @@ struct LiveJournal: Sendable {
   let changes: [ObjectID: KnownObject?]
   /// Of the objects that are stored whole; nil: the journal has been begun.
   let digest: String?
+  /// What either version of the objects may have, where that is not on disk yet.
+  let followed: FollowRecord?
   /// So large it may become before the objects are stored whole.
   static let largest = 64 << 20
 
@@ -17,16 +19,28 @@ struct LiveJournal: Sendable {
     /// nil: it failed.
     var size: Int?
     var problem = ""
+    /// It is on disk.
+    var followed: FollowRecord?
   }
 
   func run() -> Outcome {
     let batch = ObjectJournal.batch(changes)
+    var outcome = Outcome()
     do {
-      guard let digest else { return Outcome(size: try state.appendToJournal(batch)) }
-      let bytes = ObjectJournal.header(digest) + batch
-      try state.startJournal(bytes)
-      return Outcome(size: bytes.count)
-    } catch { return Outcome(problem: "\(error)") }
+      // First, so that no object is known of which nobody knows that it came from a file.
+      if let followed {
+        try state.writeFollowed(followed.encode())
+        outcome.followed = followed
+      }
+      if let digest {
+        let bytes = ObjectJournal.header(digest) + batch
+        try state.startJournal(bytes)
+        outcome.size = bytes.count
+      } else {
+        outcome.size = try state.appendToJournal(batch)
+      }
+    } catch { outcome.problem = "\(error)" }
+    return outcome
   }
 }
 
