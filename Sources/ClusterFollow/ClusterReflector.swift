@@ -66,7 +66,9 @@ public struct ClusterReflector: Sendable {
         healed()
       } catch {
         if Task.isCancelled { return }
-        if ContinuousClock.now - start > .seconds(5), error.failure == .connection, !machine.isListing {
+        if ContinuousClock.now - start > .seconds(5), error.failure == .connection,
+          !machine.isListing
+        {
           machine.lasted()
         }
         listed = []

@@ -45,17 +45,20 @@ import Testing
     let folder = try Folder()
     try folder.write("token", "one")
     let configuration = try configuration(server.url(), user: "tokenFile: token", in: folder)
+    var isFast = false
     try await withClient(configuration) { (client) async throws in
+      let start = ContinuousClock.now
       _ = try await client.text()
       try folder.write("token", "two")
       _ = try await client.text()
+      isFast = ContinuousClock.now - start < .seconds(9)
       try await Task.sleep(for: .seconds(10.1))
       _ = try await client.text()
     }
-    #expect(
-      server.requests.map { $0.header("Authorization") } == [
-        ["Bearer one"], ["Bearer one"], ["Bearer two"],
-      ])
+    let found = server.requests.map { $0.header("Authorization") }
+    #expect(found.count == 3 && found.first == ["Bearer one"] && found.last == ["Bearer two"])
+    // On a machine that took ten seconds for that it may be read already.
+    if isFast { #expect(found[1] == ["Bearer one"]) }
   }
 
   @Test func aMissingTokenIsAnError() async throws {

@@ -61,6 +61,7 @@ public struct ListSplitter: Sendable {
     let isChange = nests(byte)
     if isInString && !wasInString { key.removeAll(keepingCapacity: true) }
     if depth == 0 && !isChange && !Self.isBlank(byte) { throw .noList }
+    if depth == 1 && isChange && byte == UInt8(ascii: "[") { throw .noList }
     if isInString || wasInString { return }
     switch byte {
     case UInt8(ascii: ":") where depth == 1:

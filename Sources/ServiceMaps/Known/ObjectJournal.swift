@@ -61,8 +61,8 @@ public enum ObjectJournal {
     let text = String(decoding: line, as: UTF8.self)
     let parts = text.split(separator: "\"", omittingEmptySubsequences: false)
     // {"batch":2,"checksum":"1c…"}
-    guard parts.count == 7, parts[1] == "batch", parts[3] == "checksum", parts[6] == "}",
-      let count = Int(parts[2].dropFirst().dropLast())
+    guard parts.count == 7, let count = Int(parts[2].dropFirst().dropLast()),
+      text == "{\"batch\":\(count),\"checksum\":\"\(parts[5])\"}"
     else { return nil }
     let start = position
     var changes: [ObjectID: KnownObject?] = [:]

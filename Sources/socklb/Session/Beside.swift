@@ -195,7 +195,9 @@ final class Beside: Sendable {
         answer = state.health.livez(at: now, time)
         state.metrics.livez.count(answer.code)
       case let path where path == "/readyz" || path.hasPrefix("/readyz/"):
-        answer = state.facts.readiness(waitingSince: state.health.oldestQueued, now, isCluster: isCluster).answer(
+        answer = state.facts.readiness(
+          waitingSince: state.health.oldestQueued, now, isCluster: isCluster
+        ).answer(
           path: path.dropFirst(7), query: question.query[...])
         state.metrics.readyz.count(answer.code)
       default:

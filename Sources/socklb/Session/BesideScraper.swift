@@ -38,7 +38,9 @@ final class BesideScraper: Sendable {
   ) {
     let (page, begins) = state.withLock { state -> (HTTPBody?, Bool) in
       let now = Waiting.now
-      if now >= state.time, now - state.time < Self.lifetime, let page = state.pages[format] { return (page, false) }
+      if now >= state.time, now - state.time < Self.lifetime, let page = state.pages[format] {
+        return (page, false)
+      }
       state.waiting.append((format, reply))
       let begins = !state.isWorking
       state.isWorking = true

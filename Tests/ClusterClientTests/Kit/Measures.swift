@@ -12,10 +12,6 @@ final class Counter: Sendable {
   }
 }
 
-func openFiles() -> Int {
-  ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []).count
-}
-
 /// SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT of this process's sockets that are
 /// connected to that port.
 func socketOptions(to port: Int) -> [[Int32]] {
