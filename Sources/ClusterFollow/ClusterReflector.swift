@@ -13,6 +13,7 @@ public struct ClusterReflector: Sendable {
 
   /// Longer than a server is silent that sends bookmarks (one a minute). Not all do; then it is asked.
   private static let silence = Duration.seconds(90)
+  private static let pauseInList = Duration.seconds(15)
 
   public init(
     _ resource: WatchedResource, _ client: ClusterClient, _ feed: ClusterFeed, _ log: Logger,
@@ -59,6 +60,7 @@ public struct ClusterReflector: Sendable {
     mutating func step() async {
       // Not the same for all nodes, so that they do not come back together (client-go does the same).
       let request = machine.request(seconds: .random(in: 300...600))
+      reflector.log.debug("asks for \(request.target)")
       let start = ContinuousClock.now
       var wait: UInt64
       do throws(Failed) {
@@ -83,12 +85,18 @@ public struct ClusterReflector: Sendable {
       _ request: ListWatch.Request, since start: ContinuousClock.Instant
     ) async throws(Failed) -> UInt64 {
       let isStream = if case .watch = request { true } else { false }
+      let isStreamingList = if case .streamingList = request { true } else { false }
       let answer: ClusterResponse
       do {
         var question = ClusterRequest(request.target)
         // A server may take its time before it begins with a large list.
         question.limits.head = .seconds(60)
-        question.limits.idle = isStream ? ClusterReflector.silence : .seconds(60)
+        // A streaming list that does not come to its end is given up soon; once complete and then silent, it
+        // is followed by a watch.
+        question.limits.idle =
+          isStream
+          ? ClusterReflector.silence
+          : isStreamingList ? ClusterReflector.pauseInList : .seconds(60)
         answer = try await reflector.client.send(question)
       } catch { throw Failed(failure: .connection, message: "\(error)") }
       guard answer.status == 200 else { throw await refusal(answer) }

@@ -45,9 +45,14 @@ extension APIServer {
   public func backup() -> Backup { core.store.backup() }
 
   /// A restart with an old backup: objects and resourceVersion go back.
-  public func restore(_ backup: Backup, byReset: Bool = false) throws {
+  ///
+  /// - Parameter bumpsRevision: as with `etcdutl snapshot restore --bump-revision … --mark-compacted`: the
+  ///   resourceVersion goes on instead, so that none comes to mean something else than it did.
+  public func restore(
+    _ backup: Backup, bumpsRevision: Bool = false, byReset: Bool = false
+  ) throws {
     goAway(byReset: byReset)
-    core.store.restore(backup)
+    core.store.restore(backup, bumpsRevision: bumpsRevision)
     try comeBack()
   }
 

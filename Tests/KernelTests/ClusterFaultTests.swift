@@ -116,7 +116,7 @@ let clusterFaultTests: [KernelTest] = [
     let cluster = try TestCluster(sandbox)
     let server = cluster.server
     try server.putServices(40, endpoints: 3)
-    let run = try LiveCommand(sandbox, kubeconfig: cluster.kubeconfig)
+    let run = try LiveCommand(sandbox, kubeconfig: cluster.kubeconfig, ["--log-level", "debug"])
     server.failRandomly(
       seed: seed, rate: 0.3,
       with: [
@@ -138,7 +138,8 @@ let clusterFaultTests: [KernelTest] = [
         case 4: server.disturbWatches(.cutEvent)
         case 5: server.disturbWatches(.expired)
         case 6 where random.next() % 8 == 0: backup = server.backup()
-        case 7 where random.next() % 20 == 0: try server.restore(backup, byReset: true)
+        case 7 where random.next() % 20 == 0:
+          try server.restore(backup, bumpsRevision: true, byReset: true)
         case 8 where random.next() % 4 == 0: server.compact()
         case 9 where random.next() % 4 == 0: server.watchList.toggle()
         default:
@@ -150,7 +151,10 @@ let clusterFaultTests: [KernelTest] = [
       }
       // When it is well again, what it says is in force.
       server.clearFaults()
-      try cluster.awaitTruth(sandbox, seconds: 60)
+      do { try cluster.awaitTruth(sandbox, seconds: 60) } catch {
+        let said = run.messages.split(separator: "\n").suffix(60).joined(separator: "\n")
+        throw Failure("\(error)\n\(said)")
+      }
       server.failRandomly(seed: random.next(), rate: 0.3, with: [.reset, .internalError, .expired])
     }
     server.clearFaults()

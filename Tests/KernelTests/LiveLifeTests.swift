@@ -54,6 +54,51 @@ let liveLifeTests: [KernelTest] = [
     try LiveCommand(sandbox, name: "third").end()
     try checkEqual(try Dataplane(pin: sandbox.pin).tables.generation, generation, "generation")
   },
+  KernelTest("live_what_is_in_the_journal_survives_kill_9", inVM: false) { sandbox in
+    let pods = try Pods(.v4, SK_TCP, 1...3)
+    let (web, mail) = (Variant.v4.vip(1), Variant.v4.vip(2))
+    // So many that they are not stored whole for each change.
+    let many = (0..<3000).map {
+      Manifest.service("s\($0)", vip: Place("172.29.\($0 / 250).\($0 % 250 + 1)", 80))
+    }
+    try sandbox.put(many.joined(), "many.yaml")
+    try sandbox.put(Manifest.both("web", vip: web, [pods.places[0]]), "web.yaml")
+    let run = try LiveCommand(sandbox, capacity: [])
+    // Until one change is in the journal and the objects are not stored whole yet.
+    var (seen, last) = (false, pods.places[0])
+    for round in 1...100 where !seen {
+      last = pods.places[round % 2]
+      try sandbox.put(Manifest.both("web", vip: web, [last]), "web.yaml")
+      try sandbox.put(Manifest.both("mail", vip: mail, [pods.places[2]]), "mail.yaml")
+      try awaitAnswer(web, pods, last)
+      try awaitAnswer(mail, pods, pods.places[2])
+      for _ in 0..<20 where !seen {
+        let journal = (try? Disk.read(sandbox.state + "/journal")) ?? ""
+        seen = journal.contains("\"\(last.address)\"")
+        sk_sleep(1)
+      }
+    }
+    try check(seen, "nothing was ever in the journal")
+    run.process.kill()
+    // What is known is what is served, although it was not stored whole. Changes may have been due to wait
+    // for the end of a grace period.
+    let verify = try sandbox.run(["verify"])
+    let isWaiting =
+      verify.all.contains("grace_pending: has 1") && verify.all.contains("1 difference\n")
+    try check(verify.code == 0 || isWaiting, verify.all)
+    try check(
+      try sandbox.succeed(["describe", "service", "shop/mail"]).output
+        .contains("\(pods.places[2].address)"), "describe")
+    // A command that writes stores it whole; and what came from a file is known to.
+    try sandbox.apply(Manifest.service("other", vip: Variant.v4.vip(3)))
+    try check((try? Disk.read(sandbox.state + "/journal")) == nil, "the journal is there still")
+    try sandbox.checkWhole()
+    unlink(sandbox.manifests + "/mail.yaml")
+    let second = try LiveCommand(sandbox, name: "second", capacity: [])
+    try check(Socket(.v4, SK_TCP).connectError(mail) != 0, "a Service whose file went is served")
+    try second.end()
+    try sandbox.checkWhole()
+  },
   KernelTest("live_detaches_at_its_end_when_told", inVM: false) { sandbox in
     try sandbox.put(Manifest.both("web", vip: Variant.v4.vip(1), [Variant.v4.pod(1)]), "web.yaml")
     try LiveCommand(sandbox, ["--detach-on-exit"]).end()

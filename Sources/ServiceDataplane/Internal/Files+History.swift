@@ -64,18 +64,8 @@ extension Files {
     let fd = unsafe open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
     guard fd >= 0 else { throw .failed("writing \(path)", errno: errno) }
     defer { close(fd) }
-    var done = 0
-    while done < bytes.count {
-      // SAFETY: stays within the array.
-      let count = unsafe bytes.withUnsafeBytes { buffer in
-        unsafe write(fd, buffer.baseAddress?.advanced(by: done), buffer.count - done)
-      }
-      if count < 0 {
-        if errno == EINTR { continue }
-        throw .failed("writing \(path)", errno: errno)
-      }
-      done += count
-    }
+    let failed = writeAll(fd, bytes)
+    guard failed == 0 else { throw .failed("writing \(path)", errno: failed) }
     guard fdatasync(fd) == 0 else { throw .failed("writing \(path)", errno: errno) }
     let size = lseek(fd, 0, SEEK_END)
     guard size >= 0 else { throw .failed("writing \(path)", errno: errno) }

@@ -58,20 +58,11 @@ enum Files {
       // Without this right the file is for its owner alone, which is the safe side.
       if fchown(fd, .max, group) == 0 { _ = fchmod(fd, 0o640) }
     }
-    var done = 0
-    while done < bytes.count {
-      // SAFETY: stays within the array.
-      let count = unsafe bytes.withUnsafeBytes { buffer in
-        unsafe write(fd, buffer.baseAddress?.advanced(by: done), buffer.count - done)
-      }
-      if count < 0 {
-        if errno == EINTR { continue }
-        let error = errno
-        close(fd)
-        _ = unsafe unlink(temporary)
-        throw .failed("writing \(temporary)", errno: error)
-      }
-      done += count
+    let failed = writeAll(fd, bytes)
+    guard failed == 0 else {
+      close(fd)
+      _ = unsafe unlink(temporary)
+      throw .failed("writing \(temporary)", errno: failed)
     }
     let synced = fsync(fd)
     let error = errno
@@ -86,6 +77,23 @@ enum Files {
       throw .failed("replacing \(path)", errno: error)
     }
     syncDirectory(of: path)
+  }
+
+  /// - Returns: 0, or errno.
+  static func writeAll(_ fd: Int32, _ bytes: [UInt8]) -> Int32 {
+    var done = 0
+    while done < bytes.count {
+      // SAFETY: stays within the array.
+      let count = unsafe bytes.withUnsafeBytes { buffer in
+        unsafe write(fd, buffer.baseAddress?.advanced(by: done), buffer.count - done)
+      }
+      if count < 0 {
+        if errno == EINTR { continue }
+        return errno
+      }
+      done += count
+    }
+    return 0
   }
 
   /// Makes a rename or removal in the directory of `path` durable, as far as it can be done.

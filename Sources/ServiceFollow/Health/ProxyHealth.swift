@@ -60,16 +60,17 @@ public struct ProxyHealth: Hashable, Sendable {
 
   /// `/healthz`: whether traffic should be sent to this node.
   public func healthz(at now: UInt64, _ time: WallTime) -> HealthAnswer {
-    answer(at: now, time, isEligible: node.isEligible)
+    answer(isHealthy: isHealthy(at: now), time, isEligible: node.isEligible)
   }
 
-  /// `/livez`: whether this process should go on.
+  /// `/livez`: whether this process should go on. Unlike kube-proxy's it does not ask how long changes
+  /// wait: a table that does not fit, or a lock that another command holds, would be the same for the next
+  /// process, and while a kubelet waits with starting it, nobody follows what fits.
   public func livez(at now: UInt64, _ time: WallTime) -> HealthAnswer {
-    answer(at: now, time, isEligible: nil)
+    answer(isHealthy: !isLate(pinged, now), time, isEligible: nil)
   }
 
-  private func answer(at now: UInt64, _ time: WallTime, isEligible: Bool?) -> HealthAnswer {
-    let isHealthy = isHealthy(at: now)
+  private func answer(isHealthy: Bool, _ time: WallTime, isEligible: Bool?) -> HealthAnswer {
     let isGood = isHealthy && isEligible ?? true
     // In kube-proxy, too, this is the present as long as all is well.
     let shown = isGood ? time : lastUpdated ?? .zero

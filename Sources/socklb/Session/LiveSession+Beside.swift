@@ -7,9 +7,7 @@ import ServiceMaps
 extension LiveSession {
   /// At each step: that this thread is alive, and whether something is not in force.
   func tellBeside() {
-    // What could be done now. What does not fit, or waits for another command, is no reason to start this
-    // process anew; `/readyz` tells of it.
-    let isWaiting = source.isDue && !isBehind && deadlines.retry == nil
+    let isWaiting = source.isDue || isBehind
     let (isServed, isBehind, trouble, isEnding) = (
       table != nil, isBehind || table == nil, record.trouble, isEnding
     )

@@ -54,6 +54,8 @@ final class LiveSession {
     var journal: UInt64?
     /// Whoever waits for this process to be ready is told then, whatever is known.
     var ready: UInt64?
+    /// What a comparison of everything has needed is free by then.
+    var trim: UInt64?
     var status: UInt64?
     var resync: UInt64?
     var sweep: UInt64 = 0
@@ -61,14 +63,15 @@ final class LiveSession {
     /// Whatever was due and was not put off has been done.
     mutating func forget(before now: UInt64) {
       for deadline in [
-        \Deadlines.retry, \.watchdog, \.settle, \.store, \.journal, \.ready, \.status, \.resync,
+        \Deadlines.retry, \.watchdog, \.settle, \.store, \.journal, \.ready, \.trim, \.status,
+        \.resync,
       ] {
         if let due = self[keyPath: deadline], due <= now { self[keyPath: deadline] = nil }
       }
     }
 
     var next: UInt64? {
-      [retry, watchdog, settle, store, journal, ready, status, resync].compactMap { $0 }.min()
+      [retry, watchdog, settle, store, journal, ready, trim, status, resync].compactMap { $0 }.min()
     }
   }
 
@@ -149,6 +152,7 @@ final class LiveSession {
     }
     try settle(at: Waiting.now)
     if !isReady && (table != nil || deadlines.ready.map { $0 <= now } ?? false) { sayReady() }
+    if let due = deadlines.trim, due <= now { Waker.returnMemory() }
     if let due = deadlines.status, due <= now { say() }
     deadlines.forget(before: now)
   }

@@ -140,9 +140,9 @@ final class Store: @unchecked Sendable {
     lock.withLock { Backup(revision: revision, objects: tables.map(\.objects)) }
   }
 
-  func restore(_ backup: Backup) {
+  func restore(_ backup: Backup, bumpsRevision: Bool) {
     lock.withLock {
-      revision = backup.revision
+      revision = bumpsRevision ? max(revision, backup.revision) + 100_000 : backup.revision
       compacted = revision
       frozen = nil
       for (table, objects) in zip(tables, backup.objects) {
