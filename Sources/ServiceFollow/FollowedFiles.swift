@@ -249,7 +249,10 @@ public struct FollowedFiles: Sendable {
     if undo.held[id] == nil { undo.held[id] = .some(held[id]) }
   }
 
-  /// As if the last `take` had not been.
+  /// The last `take` is for good: what there was before it is forgotten.
+  public mutating func keep() { undo = Undo() }
+
+  /// As if the last `take` had not been; not after `keep`.
   public mutating func takeBack() {
     for (name, file) in undo.files {
       files[name] = file

@@ -48,6 +48,9 @@ void ck_slept(int waker);
 /* From now on large pieces of memory go back to the system when they are free, and others now. */
 void ck_return_memory(void);
 
+/* One heap for all threads: what one has freed, another one uses. Before any thread is made. */
+void ck_share_memory(void);
+
 /* A message to the socket in NOTIFY_SOCKET, "@" for an abstract one (sd_notify(3)): 0 or -errno. */
 int ck_notify(const char *path, const char *text, size_t length);
 

@@ -5,13 +5,24 @@ public indirect enum TextMask: Sendable {
   case members([String: TextMask])
   /// Of a mapping the members whose keys begin with one of these.
   case prefixes([String])
+  /// All of it; but a mapping that says nothing but these texts, which are what it is taken for when it is
+  /// not there, is left out.
+  case unless([String: String])
 
   fileprivate func mask(of key: ArraySlice<UInt8>) -> TextMask? {
     switch self {
-    case .all: .all
+    case .all, .unless: .all
     case .members(let members): members[String(decoding: key, as: UTF8.self)]
     case .prefixes(let prefixes):
       prefixes.contains { key.starts(with: $0.utf8) } ? .all : nil
+    }
+  }
+
+  fileprivate func leavesOut(_ node: TextNode) -> Bool {
+    guard case .unless(let defaults) = self, node.kind == .mapping else { return false }
+    return node.members.allSatisfy { member in
+      defaults[String(decoding: member.key.utf8, as: UTF8.self)]?.utf8
+        .elementsEqual(member.value.utf8) == true
     }
   }
 }
@@ -63,7 +74,9 @@ extension JSONWriter {
     for member in node.members {
       let key = member.key.utf8
       if !adding.isEmpty, adding[String(decoding: key, as: UTF8.self)] != nil { continue }
-      if let inner = mask.mask(of: key) { kept.append((key, member.value, inner)) }
+      if let inner = mask.mask(of: key), !inner.leavesOut(member.value) {
+        kept.append((key, member.value, inner))
+      }
     }
     for key in adding.keys { kept.append((Array(key.utf8)[...], nil, .all)) }
     kept.sort { $0.key.lexicographicallyPrecedes($1.key) }

@@ -114,6 +114,10 @@ public final class Waker: Sendable {
   /// A process that stays does not keep what only its start has needed.
   public static func returnMemory() { ck_return_memory() }
 
+  /// One heap for all threads, for a process that lives long and has little to do: what one thread has
+  /// freed, another one uses. To be called before there are threads.
+  public static func shareMemory() { ck_share_memory() }
+
   /// Waits until something happens, or so many nanoseconds have passed; nil: for ever.
   func wait(_ descriptors: [Int32], nanoseconds: UInt64?) -> [Bool] {
     let all = descriptors + [descriptor]

@@ -92,8 +92,8 @@ extension FamilyState {
 /// How many frontends and guards there are at each place of the filter: for one change after the
 /// other, where the bits cannot be counted again each time.
 public struct AddressCounts: Sendable {
-  private var frontends = [Int](repeating: 0, count: 1 << Int(SVC_FILTER_HASH_BITS))
-  private var guards = [Int](repeating: 0, count: 1 << Int(SVC_FILTER_HASH_BITS))
+  private var frontends = [Int32](repeating: 0, count: 1 << Int(SVC_FILTER_HASH_BITS))
+  private var guards = [Int32](repeating: 0, count: 1 << Int(SVC_FILTER_HASH_BITS))
   /// Of frontends and guards; backends are never taken out, and not counted.
   public private(set) var filter = AddressFilter()
 
@@ -116,9 +116,9 @@ public struct AddressCounts: Sendable {
     for address in plan.deleteGuards { count(SVC_FILTER_GUARDED, address, -1) }
   }
 
-  private mutating func count(_ bit: svc_filter, _ address: IPAddress, _ step: Int) {
+  private mutating func count(_ bit: svc_filter, _ address: IPAddress, _ step: Int32) {
     let hash = AddressFilter.hash(of: address)
-    let left: Int
+    let left: Int32
     if bit == SVC_FILTER_FRONTEND {
       frontends[hash] += step
       left = frontends[hash]

@@ -1,7 +1,7 @@
 /// An object that was applied, with what socklb added to it.
 public struct KnownObject: Hashable, Sendable {
   /// As its manifest says, without anything assigned.
-  public var object: KubernetesObject { box.object }
+  public var object: KubernetesObject { shared.object }
   /// The whole object in canonical JSON (see `ManifestObject.json`).
   public var json: [UInt8]
   /// The clusterIPs that the manifest does not give: allocated here, or kept from a
@@ -9,21 +9,23 @@ public struct KnownObject: Hashable, Sendable {
   public var assignedClusterIPs: [IPAddress]
   /// The node ports that the manifest does not give, by port name.
   public var assignedNodePorts: [String: Port]
-  private let box: Box
-
-  /// Objects are large values with many references; this makes moving them about cheap.
-  private final class Box: Sendable {
-    let object: KubernetesObject
-
-    init(_ object: KubernetesObject) { self.object = object }
-  }
+  let shared: SharedObject
 
   public init(
     object: KubernetesObject, json: [UInt8], assignedClusterIPs: [IPAddress] = [],
     assignedNodePorts: [String: Port] = [:]
   ) {
-    box = Box(object)
+    shared = SharedObject(object)
     self.json = json
+    self.assignedClusterIPs = assignedClusterIPs
+    self.assignedNodePorts = assignedNodePorts
+  }
+
+  init(
+    _ manifest: ManifestObject, assignedClusterIPs: [IPAddress], assignedNodePorts: [String: Port]
+  ) {
+    shared = manifest.shared
+    json = manifest.json
     self.assignedClusterIPs = assignedClusterIPs
     self.assignedNodePorts = assignedNodePorts
   }

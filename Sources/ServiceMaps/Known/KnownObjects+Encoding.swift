@@ -93,8 +93,7 @@ extension KnownObjects {
       let known: KnownObject
       if let same = decoded.object(withJSON: parts.json) {
         known = KnownObject(
-          object: same.object, json: same.json, assignedClusterIPs: parts.clusterIPs,
-          assignedNodePorts: parts.nodePorts)
+          same, assignedClusterIPs: parts.clusterIPs, assignedNodePorts: parts.nodePorts)
       } else {
         let json = Array(parts.json)
         guard let object = decode(json) else { throw .badObject(line: line) }

@@ -69,8 +69,7 @@ extension KnownObjects {
     for (i, manifest) in manifests.enumerated() {
       let id = manifest.object.id
       let new = KnownObject(
-        object: manifest.object, json: manifest.json, assignedClusterIPs: assigned[i] ?? [],
-        assignedNodePorts: nodePorts[i] ?? [:])
+        manifest, assignedClusterIPs: assigned[i] ?? [], assignedNodePorts: nodePorts[i] ?? [:])
       let old = objects.updateValue(new, forKey: id)
       let isSame = old.map { new.isSame(as: $0) } ?? false
       let action: ObjectChange.Action = isSame ? .unchanged : old == nil ? .created : .configured

@@ -214,9 +214,14 @@ private enum ClusterMask {
   private static let slice = TextMask.members([
     "metadata": metadata(labels: labels(of: .endpointSlice)), "addressType": .all, "ports": .all,
     "endpoints": .members([
-      "addresses": .all, "conditions": .all, "hints": .all, "nodeName": .all, "zone": .all,
+      "addresses": .all, "conditions": .unless(defaultConditions), "hints": .all, "nodeName": .all,
+      "zone": .all,
     ]),
   ])
+  /// What an endpoint is without conditions (nil is ready, serving, not terminating, as in kube-proxy). Most say just this.
+  private static let defaultConditions = [
+    "ready": "true", "serving": "true", "terminating": "false",
+  ]
   private static let pod = TextMask.members([
     "metadata": metadata(labels: nil),
     "spec": .members([
@@ -255,21 +260,25 @@ extension KubernetesObject {
     "socklb.io/", "endpoints.kubernetes.io/last-change-trigger-time",
   ]
 
-  /// The labels that rules look at; a Service keeps all.
+  /// The labels that rules look at. In the JSON a Service keeps all, for `describe`.
   fileprivate static func labelsOfRules(_ kind: ObjectKind) -> [String] {
     switch kind {
     case .endpointSlice: ["kubernetes.io/service-name", "service.kubernetes.io/headless"]
     case .node: ["topology.kubernetes.io/zone"]
-    case .service, .endpoints, .pod: []
+    case .service: ["service.kubernetes.io/service-proxy-name"]
+    case .endpoints, .pod: []
     }
   }
 
-  /// As it is read again from what `ClusterMask` keeps.
+  /// With what rules look at.
   fileprivate var withoutExtras: KubernetesObject {
     func reduced(_ meta: ObjectMeta) -> ObjectMeta {
       var meta = meta
-      let labels = Self.labelsOfRules(kind)
-      if kind != .service { meta.labels = meta.labels.filter { labels.contains($0.key) } }
+      // With keys that are the same text for all, and take no memory.
+      meta.labels = Dictionary(
+        uniqueKeysWithValues: Self.labelsOfRules(kind).compactMap { key in
+          meta.labels[key].map { (key, $0) }
+        })
       meta.annotations = meta.annotations.filter { annotation in
         Self.annotationsOfRules.contains(where: annotation.key.hasPrefix)
       }

@@ -1,11 +1,12 @@
 /// One object as read from a manifest.
 public struct ManifestObject: Sendable {
-  public var object: KubernetesObject
+  public var object: KubernetesObject { shared.object }
   /// The whole object, unknown fields included, as canonical JSON: keys sorted by their
   /// UTF-8 bytes, no white space, numbers as written, `metadata.managedFields` left out, and
   /// `metadata.namespace` filled in. Equal objects have equal bytes, whatever the source format.
   public var json: [UInt8]
   public var origin: Origin
+  let shared: SharedObject
 
   public struct Origin: Hashable, Sendable {
     public var file: String
@@ -21,8 +22,15 @@ public struct ManifestObject: Sendable {
   }
 
   public init(object: KubernetesObject, json: [UInt8], origin: Origin) {
-    self.object = object
+    shared = SharedObject(object)
     self.json = json
+    self.origin = origin
+  }
+
+  /// As it is known from before.
+  public init(_ known: KnownObject, origin: Origin) {
+    shared = known.shared
+    json = known.json
     self.origin = origin
   }
 }

@@ -79,8 +79,7 @@ final class ClusterSource: LiveSource {
       let name = ClusterItem.source(of: id)
       names[id.kind, default: []].insert(name)
       let adopted = ManifestObject(
-        object: object.object, json: object.json,
-        origin: ManifestObject.Origin(file: name, document: 1, line: 1))
+        object, origin: ManifestObject.Origin(file: name, document: 1, line: 1))
       session.files.adopt(name, [adopted])
       apiServer.adopt(object.object, name)
     }

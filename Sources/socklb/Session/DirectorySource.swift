@@ -65,9 +65,7 @@ final class DirectorySource: LiveSource {
         name,
         ids.compactMap { id in
           known[id].map {
-            ManifestObject(
-              object: $0.object, json: $0.json,
-              origin: ManifestObject.Origin(file: name, document: 1, line: 1))
+            ManifestObject($0, origin: ManifestObject.Origin(file: name, document: 1, line: 1))
           }
         })
     }

@@ -91,6 +91,7 @@ extension LiveSession {
       }
       switch try change(difference) {
       case .made(let changes, let diagnostics):
+        files.keep()
         setTrouble(nil, heals: "--allow-empty")
         setTrouble(nil, heals: "a change was refused")
         return (difference, changes, diagnostics)

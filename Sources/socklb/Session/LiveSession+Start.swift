@@ -164,7 +164,7 @@ extension LiveSession {
       options.allocation.serviceNodePortRange)
     deadlines.settle = nil
     hasJournal = false
-    deadlines.trim = Waiting.now + 2_000_000_000
+    deadlines.trim = Waiting.now + Self.untilTrim
     Waker.returnMemory()
   }
 

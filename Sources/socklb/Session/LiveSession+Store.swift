@@ -136,6 +136,7 @@ extension LiveSession {
       deadlines.store = Waiting.now + min(outcome.nanoseconds * 9, 30_000_000_000)
     }
     storing = nil
+    deadlines.trim = Waiting.now + Self.untilTrim
   }
 
   /// Everything is on disk when this returns, as far as it can be.

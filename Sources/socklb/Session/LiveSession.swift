@@ -54,7 +54,7 @@ final class LiveSession {
     var journal: UInt64?
     /// Whoever waits for this process to be ready is told then, whatever is known.
     var ready: UInt64?
-    /// What a comparison of everything has needed is free by then.
+    /// What a comparison of everything, or storing all of it, has needed is free by then.
     var trim: UInt64?
     var status: UInt64?
     var resync: UInt64?
@@ -79,6 +79,7 @@ final class LiveSession {
     self.options = options
     log = LiveLog.logger(options.logFormat, options.logLevel)
     state = options.common.stateDirectory
+    Waker.shareMemory()
     // Before any thread is made: threads inherit which signals are blocked.
     signals = try Waiting()
     waker = try Waker()
@@ -152,9 +153,14 @@ final class LiveSession {
     }
     try settle(at: Waiting.now)
     if !isReady && (table != nil || deadlines.ready.map { $0 <= now } ?? false) { sayReady() }
-    if let due = deadlines.trim, due <= now { Waker.returnMemory() }
+    if let due = deadlines.trim, due <= now { trim(at: now) }
     if let due = deadlines.status, due <= now { say() }
     deadlines.forget(before: now)
+  }
+
+  /// It takes some milliseconds, in which no change is made: only when there are none.
+  private func trim(at now: UInt64) {
+    if lock == nil { Waker.returnMemory() } else { deadlines.trim = now + Self.untilTrim }
   }
 
   private func take(_ signals: [Waiting.Signal]) {
@@ -204,6 +210,7 @@ final class LiveSession {
 
   /// What is said of objects that cannot be made known.
   static let unserved = "what there is cannot be served now"
+  static let untilTrim: UInt64 = 2_000_000_000
   /// With more changes than that at a time the whole table is compared.
   static let few = 2000
 
