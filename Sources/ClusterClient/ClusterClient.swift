@@ -103,6 +103,10 @@ public final class ClusterClient: Sendable {
     return response
   }
 
+  /// Kills the credential plugin that is running, if there is one: for a process that is about to end. Nothing
+  /// can be asked for after that.
+  public func endPlugins() { runner.end() }
+
   /// Closes all connections; requests and responses end with `shutDown`. Returns when the threads have ended.
   public func shutdown() async {
     state.withLock { $0.isShutDown = true }

@@ -213,6 +213,10 @@ import Testing
         == "the credential plugin PLUGIN printed an expirationTimestamp that is no time of RFC 3339"
     )
     #expect(
+      try await failure(#"printf '%s' '\#(credential(#"{"token":"hush\n"}"#))'"#)
+        == "the credential plugin PLUGIN printed a token with spaces or control characters, which no token has"
+    )
+    #expect(
       try await failure("yes hush").hasSuffix("printed more than 1048576 bytes and was killed"))
   }
 
@@ -239,6 +243,26 @@ import Testing
       return status?.contains("State:\tZ") ?? false && status?.contains("Name:\tplugin") ?? false
     }
     #expect(dead.isEmpty)
+  }
+
+  @Test func aPluginDoesNotOutliveWhoAskedForIt() async throws {
+    let folder = try Folder()
+    let script = #"echo $$ >"$(dirname "$0")/pid"; exec sleep 60"#
+    _ = try folder.script("plugin", script)
+    try await withClient(configuration("http://127.0.0.1:1", user: plugin(script), in: folder)) {
+      (client) async throws in
+      let asked = Task { await client.failure() }
+      var pid: pid_t?
+      for _ in 0..<1000 where pid == nil {
+        try await Task.sleep(for: .milliseconds(10))
+        pid = folder.read("pid").flatMap { pid_t($0.trimmingCharacters(in: .newlines)) }
+      }
+      let child = try #require(pid)
+      #expect(kill(child, 0) == 0)
+      client.endPlugins()
+      #expect(kill(child, 0) != 0 && errno == ESRCH)
+      #expect(await asked.value != nil)
+    }
   }
 
   @Test func aPluginThatIsMissingShowsItsHint() async throws {

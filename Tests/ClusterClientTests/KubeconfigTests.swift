@@ -119,6 +119,12 @@ import Testing
     }
   }
 
+  @Test func aTokenWithALineEndIsSaid() throws {
+    let found = try problems(cluster: "", user: "token: \"hush\\n\"")
+    #expect(found.count == 1 && found[0].contains("has spaces, line ends"), "\(found)")
+    #expect(!found.joined().contains("hush"))
+  }
+
   @Test func everyProblemHasItsLine() throws {
     #expect(
       try problems(

@@ -117,7 +117,7 @@ actor ClusterAccess {
       text =
         token.isEmpty
         ? .failure(.credentials("the token's file \(path) is empty"))
-        : token.utf8.contains(where: { $0 < 0x21 || $0 > 0x7e })
+        : !Secret(token).canBeInHeader
           ? .failure(.credentials("the token's file \(path) holds no token"))
           : .success(token)
     case .failure(let failure): text = .failure(.credentials("the token: " + failure.text))

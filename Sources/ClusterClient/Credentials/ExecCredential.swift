@@ -37,6 +37,9 @@ struct ExecCredential: Sendable {
     guard (credential.certificate == nil) == (credential.key == nil) else {
       return .failure("printed only one of clientCertificateData and clientKeyData")
     }
+    if let token = credential.token, !token.canBeInHeader {
+      return .failure("printed a token with spaces or control characters, which no token has")
+    }
     guard credential.token != nil || credential.certificate != nil else {
       return .failure("printed neither a token nor a client certificate")
     }

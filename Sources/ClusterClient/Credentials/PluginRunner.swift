@@ -4,6 +4,8 @@ import Synchronization
 /// Runs credential plugins on a thread of their own, which is made with the first one.
 final class PluginRunner: Sendable {
   private let pool = Mutex<NIOThreadPool?>(nil)
+  private let isEnding = Atomic(false)
+  private let running = Atomic(0)
   /// The most that a plugin may print.
   private static let outputLimit = 1 << 20
 
@@ -17,11 +19,22 @@ final class PluginRunner: Sendable {
     let order = ChildProcess.Order(
       command: plugin.command, arguments: plugin.arguments,
       environment: variables.map { "\($0.key)=\($0.value)" }, milliseconds: plugin.seconds * 1000,
-      bytes: Self.outputLimit)
+      bytes: Self.outputLimit,
+      isUnwanted: { self.isEnding.load(ordering: .acquiring) })
     let outcome: Result<ChildProcess.Outcome, FileFailure>
-    do { outcome = try await threads().runIfActive { ChildProcess.run(order) } } catch {
+    do {
+      outcome = try await threads().runIfActive {
+        self.running.add(1, ordering: .sequentiallyConsistent)
+        defer { self.running.subtract(1, ordering: .sequentiallyConsistent) }
+        guard !self.isEnding.load(ordering: .sequentiallyConsistent) else {
+          throw CancellationError()
+        }
+        return ChildProcess.run(order)
+      }
+    } catch {
       return .failure(.shutDown)
     }
+    if isEnding.load(ordering: .acquiring) { return .failure(.shutDown) }
     return Self.credential(plugin, outcome)
   }
 
@@ -73,8 +86,21 @@ final class PluginRunner: Sendable {
     }
   }
 
-  /// Waits for the plugin that is running.
+  /// Kills what is running, so that it does not outlive this process.
+  ///
+  /// - Returns: false when it is not gone after a third of a second.
+  @discardableResult
+  func end() -> Bool {
+    isEnding.store(true, ordering: .sequentiallyConsistent)
+    for _ in 0..<66 where running.load(ordering: .sequentiallyConsistent) > 0 {
+      System.sleep(milliseconds: 5)
+    }
+    return running.load(ordering: .sequentiallyConsistent) == 0
+  }
+
+  /// Returns when its thread has ended.
   func shutdown() async {
+    isEnding.store(true, ordering: .sequentiallyConsistent)
     let pool = pool.withLock { pool in
       defer { pool = nil }
       return pool

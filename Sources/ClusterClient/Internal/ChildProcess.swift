@@ -14,6 +14,8 @@ enum ChildProcess {
     var milliseconds: Int
     /// The most that is taken of its output; its messages have a quarter of it.
     var bytes: Int
+    /// Asked every 50 ms: whether nobody waits for it any more.
+    var isUnwanted: @Sendable () -> Bool = { false }
   }
 
   enum Ending: Equatable, Sendable {
@@ -33,8 +35,8 @@ enum ChildProcess {
   /// Runs it to its end, on this thread.
   ///
   /// It gets /dev/null as its input and no descriptor of this process beside its output, has no signal
-  /// blocked or ignored, and is killed, with what it has started in its process group, when it takes too long or
-  /// writes too much.
+  /// blocked or ignored, and is killed, with what it has started in its process group, when it takes too long,
+  /// writes too much, or is unwanted.
   static func run(_ order: Order) -> Result<Outcome, FileFailure> {
     var child = cp_child()
     let code = unsafe withPointers([order.command] + order.arguments) { arguments in
@@ -87,7 +89,7 @@ private struct Reader {
         // What it wrote before its end is all there; who inherited its output is not waited for.
         readAll()
         ending = .exited(0)
-      } else if .now >= deadline {
+      } else if .now >= deadline || order.isUnwanted() {
         ending = .timedOut
       } else {
         wait()

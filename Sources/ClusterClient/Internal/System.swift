@@ -13,6 +13,8 @@ enum System {
     return Int64(time.tv_sec)
   }
 
+  static func sleep(milliseconds: Int) { _ = usleep(UInt32(milliseconds) * 1000) }
+
   static func errorText(_ value: Int32) -> String {
     guard let text = unsafe strerror(value) else { return "error \(value)" }
     return unsafe String(cString: text)

@@ -5,6 +5,13 @@ extension KubeconfigEntry {
   func readUser(into configuration: inout ClusterConfiguration, _ problems: inout [Problem]) {
     var credentials = ClusterCredentials()
     credentials.token = text("token", &problems).map(Secret.init)
+    if let token = credentials.token, !token.canBeInHeader {
+      problems.append(
+        problem(
+          "token",
+          "has spaces, line ends or other characters that no token has; in YAML `|` adds a line end, `|-` does not"
+        ))
+    }
     credentials.tokenFile = text("tokenFile", &problems).map(file.resolved)
     credentials.username = text("username", &problems)
     credentials.password = text("password", &problems).map(Secret.init)

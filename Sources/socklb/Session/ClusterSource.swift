@@ -139,7 +139,10 @@ final class ClusterSource: LiveSource {
   func end() {
     for task in tasks { task.cancel() }
     notices?.end()
-    if let client { Task.detached { await client.shutdown() } }
+    if let client {
+      client.endPlugins()
+      Task.detached { await client.shutdown() }
+    }
     client = nil
   }
 
