@@ -99,6 +99,40 @@ let liveLifeTests: [KernelTest] = [
     try second.end()
     try sandbox.checkWhole()
   },
+  KernelTest("live_a_full_disk_keeps_nobody_from_being_served", inVM: false) { sandbox in
+    let pods = try Pods(.v4, SK_TCP, 1...2)
+    let web = Variant.v4.vip(1)
+    mkdir(sandbox.state, 0o755)
+    let isMounted = mount("none", sandbox.state, "tmpfs", 0, "size=256k") == 0
+    try CallFailed.check(isMounted ? 0 : -errno, "a small disk")
+    defer { umount2(sandbox.state, Int32(MNT_DETACH)) }
+    try sandbox.put(Manifest.both("web", vip: web, [pods.places[0]]), "web.yaml")
+    let run = try LiveCommand(sandbox)
+    let filler = sandbox.state + "/filler"
+    let file = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+    let block = [UInt8](repeating: 0, count: 4096)
+    while write(file, block, block.count) > 0 {}
+    try checkEqual(errno, ENOSPC, "filling the disk")
+    close(file)
+    func change(_ number: Int) throws {
+      try sandbox.put(Manifest.both("web", vip: web, [pods.places[number % 2]]), "web.yaml")
+      try awaitAnswer(web, pods, pods.places[number % 2])
+    }
+    try change(1)
+    try run.waitFor("the state directory cannot be written")
+    // Whoever waits for the lock does not keep changes from being served.
+    let apply = try sandbox.start(
+      ["apply", "-f", "-"], input: Manifest.service("other", vip: Variant.v4.vip(2)))
+    sk_sleep(1500)
+    for number in 2...5 { try change(number) }
+    try checkEqual(apply.ended, nil, "apply while the disk is full")
+    unlink(filler)
+    try run.waitFor("mended: the state directory cannot be written")
+    try checkEqual(apply.wait(seconds: 20), 0, "apply when there is room")
+    try change(6)
+    try run.end()
+    try sandbox.checkWhole()
+  },
   KernelTest("live_detaches_at_its_end_when_told", inVM: false) { sandbox in
     try sandbox.put(Manifest.both("web", vip: Variant.v4.vip(1), [Variant.v4.pod(1)]), "web.yaml")
     try LiveCommand(sandbox, ["--detach-on-exit"]).end()

@@ -22,8 +22,9 @@ final class PluginRunner: Sendable {
       bytes: Self.outputLimit,
       isUnwanted: { self.isEnding.load(ordering: .acquiring) })
     let outcome: Result<ChildProcess.Outcome, FileFailure>
+    guard let threads = threads() else { return .failure(.shutDown) }
     do {
-      outcome = try await threads().runIfActive {
+      outcome = try await threads.runIfActive {
         self.running.add(1, ordering: .sequentiallyConsistent)
         defer { self.running.subtract(1, ordering: .sequentiallyConsistent) }
         guard !self.isEnding.load(ordering: .sequentiallyConsistent) else {
@@ -76,8 +77,10 @@ final class PluginRunner: Sendable {
     return text.isEmpty ? "" : ": \(text)"
   }
 
-  private func threads() -> NIOThreadPool {
+  /// nil: it has ended.
+  private func threads() -> NIOThreadPool? {
     pool.withLock { pool in
+      if isEnding.load(ordering: .sequentiallyConsistent) { return nil }
       if let pool { return pool }
       let new = NIOThreadPool(numberOfThreads: 1)
       new.start()

@@ -119,7 +119,8 @@ private struct Reader {
     var part = [UInt8](repeating: 0, count: 16384)
     for index in 0..<2 {
       let limit = index == 0 ? order.bytes : order.bytes / 4
-      while descriptors[index] >= 0 {
+      // Not for as long as it writes: its time may be over.
+      for _ in 0..<16 where descriptors[index] >= 0 {
         let count = unsafe read(descriptors[index], &part, part.count)
         if count < 0 && errno == EINTR { continue }
         if count < 0 && errno == EAGAIN { break }

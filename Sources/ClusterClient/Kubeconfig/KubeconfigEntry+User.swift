@@ -5,14 +5,17 @@ extension KubeconfigEntry {
   func readUser(into configuration: inout ClusterConfiguration, _ problems: inout [Problem]) {
     var credentials = ClusterCredentials()
     credentials.token = text("token", &problems).map(Secret.init)
-    if let token = credentials.token, !token.canBeInHeader {
+    credentials.tokenFile = text("tokenFile", &problems).map(file.resolved)
+    if credentials.tokenFile != nil {
+      // It goes before what stands here, which need not be one.
+      if credentials.token?.canBeInHeader == false { credentials.token = nil }
+    } else if credentials.token?.canBeInHeader == false {
       problems.append(
         problem(
           "token",
           "has spaces, line ends or other characters that no token has; in YAML `|` adds a line end, `|-` does not"
         ))
     }
-    credentials.tokenFile = text("tokenFile", &problems).map(file.resolved)
     credentials.username = text("username", &problems)
     credentials.password = text("password", &problems).map(Secret.init)
     let hasToken = credentials.token != nil || credentials.tokenFile != nil

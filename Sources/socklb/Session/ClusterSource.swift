@@ -112,7 +112,7 @@ final class ClusterSource: LiveSource {
       log.error("the way to the cluster is not known any more, the former one is kept: \(error)")
       return
     }
-    end()
+    disconnect()
     connect()
   }
 
@@ -137,12 +137,14 @@ final class ClusterSource: LiveSource {
   }
 
   func end() {
+    client?.endPlugins()
+    disconnect()
+  }
+
+  private func disconnect() {
     for task in tasks { task.cancel() }
     notices?.end()
-    if let client {
-      client.endPlugins()
-      Task.detached { await client.shutdown() }
-    }
+    if let client { Task.detached { await client.shutdown() } }
     client = nil
   }
 

@@ -39,6 +39,14 @@ extension LiveSession {
   func compareAll(_ readings: [String: FollowedFiles.Reading] = [:]) throws {
     deadlines.resync = nil
     do {
+      if lock == nil { lock = try state.lockNow() }
+      guard lock != nil else {
+        // Whoever has it may take their time; signals and the watchdog do not wait for that.
+        tellBesideOfLockWait()
+        source.giveBack(readings, isDue: true)
+        deadlines.resync = Waiting.now + 50_000_000
+        return
+      }
       try resync(readings)
     } catch let error as DataplaneError {
       switch error {

@@ -7,12 +7,15 @@ import ServiceMaps
 extension LiveSession {
   /// At each step: that this thread is alive, and whether something is not in force.
   func tellBeside() {
-    let isWaiting = source.isDue || isBehind
+    let isDue = source.isDue
     let (isServed, isBehind, trouble, isEnding) = (
       table != nil, isBehind || table == nil, record.trouble, isEnding
     )
     let now = Waiting.now
     beside.note { state in
+      // A comparison of everything that failed is tried again. What does not fit is told by `/readyz`: it is
+      // the same on all nodes, and they serve all the rest.
+      let isWaiting = isDue || (!isServed && state.facts.isServed)
       state.health.answerPing()
       state.facts.isWaiting = isWaiting
       state.facts.isServed = state.facts.isServed || isServed

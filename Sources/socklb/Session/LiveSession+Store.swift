@@ -120,6 +120,7 @@ extension LiveSession {
     for warning in outcome.warnings { log.warning("\(warning)") }
     followedOnDisk = outcome.followed
     tellBeside(outcome)
+    storeFails = outcome.failure != nil
     if let failure = outcome.failure {
       if let storing { table.putBack(storing) }
       setTrouble("the state directory cannot be written: \(failure)", heals: nil)

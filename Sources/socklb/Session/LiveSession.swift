@@ -99,6 +99,8 @@ final class LiveSession {
     let own = try becomeTheOne()
     guard let own else { return }
     defer { withExtendedLifetime(own) {} }
+    // Also when something fails: nothing it has started outlives this process.
+    defer { source.end() }
     beside.begin()
     try start()
     if table != nil || files.objectCount > 0 {
