@@ -107,6 +107,34 @@ let clusterFaultTests: [KernelTest] = [
     try check(!run.messages.contains("token-"), "the token is in the log")
     try run.end()
   },
+  KernelTest("cluster_a_plugin_does_not_outlive_run", inVM: false) { sandbox in
+    let script = sandbox.directory + "/plugin"
+    let pid = sandbox.directory + "/pid"
+    try Disk.write("#!/bin/sh\necho $$ >\(pid)\nexec sleep 60\n", to: script)
+    chmod(script, 0o755)
+    let cluster = try TestCluster(
+      sandbox,
+      user: "{exec: {apiVersion: client.authentication.k8s.io/v1, command: \(script), "
+        + "interactiveMode: Never}}")
+    // It ends in good order, and because somebody has detached.
+    for isDetached in [false, true] {
+      unlink(pid)
+      let run = try LiveCommand(sandbox, kubeconfig: cluster.kubeconfig)
+      var child: pid_t = 0
+      for _ in 0..<1000 where child == 0 {
+        sk_sleep(10)
+        child = (try? Disk.read(pid)).flatMap { pid_t($0.filter { $0 != "\n" }) } ?? 0
+      }
+      try check(child > 0 && kill(child, 0) == 0, "the plugin does not run: \(run.messages)")
+      if isDetached {
+        try sandbox.succeed(["detach"])
+        try checkEqual(run.process.wait(seconds: 20), 1, run.messages)
+      } else {
+        try run.end()
+      }
+      try check(kill(child, 0) != 0 && errno == ESRCH, "the plugin is still there")
+    }
+  },
   KernelTest("cluster_random_faults_end_in_the_truth", timeLimit: 1200) { sandbox in
     let seed =
       getenv("CLUSTER_SEED").flatMap { UInt64(String(cString: $0)) } ?? .random(in: 1...9999)

@@ -15,6 +15,7 @@ let clusterLoadTests: [KernelTest] = [
   KernelTest("cluster_a_flood_of_changes_is_kept_up_with", inVM: false, timeLimit: 600) {
     try flood($0)
   }.alone("it takes what two processors can do"),
+  KernelTest("cluster_ten_thousand_services_fit_in_120_MB", inVM: false) { try size($0) },
   KernelTest("cluster_churn_leaves_nothing_behind", inVM: false, timeLimit: 900) { try churn($0) },
 ]
 
@@ -142,6 +143,30 @@ private func flood(_ sandbox: Sandbox) throws {
   try check(made >= seconds * rate * 9 / 10, "the test itself was too slow: \(made) changes")
   try check(behind < 5000, "it has fallen behind by \(behind) ms")
   try run.end()
+}
+
+/// What is kept of 10,000 Services and as many slices of 10 endpoints, when the start is over.
+private func size(_ sandbox: Sandbox) throws {
+  let cluster = try TestCluster(sandbox)
+  try cluster.server.putServices(10_000, endpoints: 10)
+  let run = try LiveCommand(sandbox, kubeconfig: cluster.kubeconfig, capacity: [])
+  try run.waitFor("changed 20000 objects", seconds: 60)
+  // Until the objects are stored, and what that has needed is given back.
+  var found = ""
+  for _ in 0..<20 {
+    sk_sleep(500)
+    found = try memory(run)
+    if (residentKilobytes(found) ?? .max) <= 120 * 1024 {
+      print(found)
+      return try run.end()
+    }
+  }
+  throw Failure("ten seconds after the start: \(found)")
+}
+
+/// Of what `memory` says.
+private func residentKilobytes(_ text: String) -> Int? {
+  text.split(separator: " ").dropFirst().first.flatMap { Int($0) }
 }
 
 /// A day of changes in a short time: nothing grows.

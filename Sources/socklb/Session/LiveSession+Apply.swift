@@ -42,7 +42,6 @@ extension LiveSession {
       if lock == nil { lock = try state.lockNow() }
       guard lock != nil else {
         // Whoever has it may take their time; signals and the watchdog do not wait for that.
-        tellBesideOfLockWait()
         source.giveBack(readings, isDue: true)
         deadlines.resync = Waiting.now + 50_000_000
         return

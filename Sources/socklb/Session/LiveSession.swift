@@ -212,6 +212,7 @@ final class LiveSession {
 
   /// What is said of objects that cannot be made known.
   static let unserved = "what there is cannot be served now"
+  /// A burst of changes is over by then.
   static let untilTrim: UInt64 = 2_000_000_000
   /// With more changes than that at a time the whole table is compared.
   static let few = 2000
